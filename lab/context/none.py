@@ -1,0 +1,29 @@
+"""No context: instruction and input alone (zero-shot prompting, or what an adapter is trained on)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lab.context.base import Context, Fitted, Tools
+from lab.schema import Prompt, Sample
+from lab.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class NoContext(Context):
+    """The instruction and the input."""
+
+    name: ClassVar[str] = "none"
+
+    def fit(self, task: Task, tools: Tools) -> Fitted:
+        """Nothing to learn."""
+        return _Plain(self, task)
+
+
+class _Plain(Fitted):
+    def __init__(self, context: NoContext, task: Task) -> None:
+        self.context, self.instruction = context, context.instruction_of(task)
+
+    def build(self, sample: Sample) -> Prompt:
+        return Prompt(self.instruction, sample.input, wording=self.context.words)

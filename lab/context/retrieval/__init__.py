@@ -1,0 +1,1 @@
+"""Finding texts: chunking, embedding, FAISS, BM25 and their fusion."""

@@ -1,0 +1,67 @@
+"""The embedder: any sentence-transformers folder or Hub id; vectors are cached on disk.
+
+``load_embedder("embedder")`` is the lab's own; ``load_embedder("sentence-transformers/all-MiniLM-L6-v2")`` needs a network once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from lab.models.local import BUNDLED, folder_revision
+from lab.schema import LabError
+
+
+class Embedder:
+    """Texts to unit vectors."""
+
+    def __init__(self, name: str, model, revision: str) -> None:
+        self.name, self.model, self.revision = name, model, revision
+
+    def embed(self, texts: Sequence[str], cache: Path | None = None) -> np.ndarray:
+        """(texts, width) float32 of unit length; taken from ``cache`` where the same texts were embedded before."""
+        if not texts:
+            return np.zeros((0, self.model.get_embedding_dimension()), np.float32)
+        path = None
+        if cache is not None and len(texts) > 16:
+            sha = hashlib.sha256(self.revision.encode())
+            for text in texts:
+                sha.update(hashlib.sha256(text.encode()).digest())
+            path = cache / f"{sha.hexdigest()}.safetensors"
+            if path.exists():
+                return load_file(path)["vectors"]
+        vectors = self.model.encode(list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True).astype(np.float32)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(f".{os.getpid()}.tmp")
+            save_file({"vectors": vectors}, temporary)
+            os.replace(temporary, path)
+        return vectors
+
+
+@lru_cache(maxsize=4)
+def load_embedder(name: str) -> Embedder:
+    """The bundled embedder, a sentence-transformers folder or a Hub id; raises LabError where there is none."""
+    from sentence_transformers import SentenceTransformer
+
+    folder = BUNDLED / name if (BUNDLED / name).is_dir() else Path(name)
+    if folder.is_dir():
+        if not list(folder.rglob("*.safetensors")):
+            raise LabError(f"--embedder {name}: no .safetensors weights in {folder}; pickle weights are not loaded")
+    elif name.count("/") != 1 or name.startswith((".", "/")):
+        raise LabError(f"--embedder {name}: neither 'embedder' (the lab's own), nor a sentence-transformers folder, nor a Hub id")
+    try:
+        model = SentenceTransformer(str(folder) if folder.is_dir() else name, device="cpu", trust_remote_code=False, model_kwargs={"use_safetensors": True} if not folder.is_dir() else None)
+    except Exception as error:
+        raise LabError(f"--embedder {name}: can't be loaded: {str(error).splitlines()[0]}") from None
+    if folder.is_dir():
+        revision = hashlib.sha256("".join(folder_revision(p.parent) for p in sorted(folder.rglob("*.safetensors"))).encode()).hexdigest()
+    else:
+        revision = getattr(getattr(model[0], "auto_model", None), "config", None) and model[0].auto_model.config._commit_hash or name
+    return Embedder(name, model, revision)

@@ -1,0 +1,114 @@
+"""Dense (FAISS), lexical (BM25) and hybrid search over a list of texts.
+
+``Searcher(texts, "hybrid", tools).search(["who leads the bank?"], k=5)`` gives [(index, score), ...] a query, best first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bm25s
+import faiss
+import numpy as np
+
+from lab.context.base import Tools
+from lab.schema import LabError
+
+EXACT_BELOW = 50_000
+"""Exact search up to this many vectors; then HNSW, and IVF above a million."""
+FUSION_CONSTANT = 60
+"""k of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
+FUSION_DEPTH = 50
+
+Hits = list[tuple[int, float]]
+
+
+def index_kind(count: int) -> str:
+    """``exact``, ``hnsw`` or ``ivf`` for this many vectors."""
+    return "exact" if count < EXACT_BELOW else "hnsw" if count < 1_000_000 else "ivf"
+
+
+class DenseIndex:
+    """Inner product of unit vectors (cosine) through FAISS."""
+
+    def __init__(self, vectors: np.ndarray, kind: str = "") -> None:
+        count, width = vectors.shape
+        kind = kind or index_kind(count)
+        if kind == "exact":
+            self.index = faiss.IndexFlatIP(width)
+        elif kind == "hnsw":
+            self.index = faiss.IndexHNSWFlat(width, 32, faiss.METRIC_INNER_PRODUCT)
+            self.index.hnsw.efConstruction, self.index.hnsw.efSearch = 200, 128
+        elif kind == "ivf":
+            cells = max(1, int(4 * count**0.5))
+            self.index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, cells, faiss.METRIC_INNER_PRODUCT)
+            self.index.train(vectors)
+            self.index.nprobe = max(8, cells // 10)
+        else:
+            raise LabError(f"unknown index kind {kind!r}; one of exact, hnsw, ivf")
+        self.index.add(vectors)
+
+    def search(self, queries: np.ndarray, k: int) -> list[Hits]:
+        """The ``k`` nearest of each query, with cosines."""
+        scores, indices = self.index.search(queries, min(k, self.index.ntotal))
+        return [[(int(i), float(s)) for i, s in zip(row, values) if i >= 0] for row, values in zip(indices, scores)]
+
+
+class LexicalIndex:
+    """BM25 over lower-case words without English stop words."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.size = len(texts)
+        self.index = bm25s.BM25()
+        self.index.index(self._tokens(texts), show_progress=False)
+
+    @staticmethod
+    def _tokens(texts: Sequence[str]):
+        # The marker keeps the vocabulary from being empty where every word is a stop word.
+        return bm25s.tokenize([f"{t} zzmarker" for t in texts], stopwords="en", show_progress=False)
+
+    def search(self, queries: Sequence[str], k: int) -> list[Hits]:
+        """The ``k`` best of each query, with BM25 scores; texts that share no word with the query are left out."""
+        if not queries:
+            return []
+        tokens = bm25s.tokenize(list(queries), stopwords="en", show_progress=False, return_ids=False)
+        indices, scores = self.index.retrieve(tokens, k=min(k, self.size), show_progress=False)
+        return [[(int(i), float(s)) for i, s in zip(row, values) if s > 0] for row, values in zip(indices, scores)]
+
+
+def fuse(rankings: Sequence[Hits], k: int) -> Hits:
+    """Reciprocal rank fusion: each ranking gives 1 / (60 + rank) to what it found; ties keep the first ranking's order."""
+    totals: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, (index, _) in enumerate(ranking, 1):
+            totals[index] = totals.get(index, 0.0) + 1.0 / (FUSION_CONSTANT + rank)
+    return sorted(totals.items(), key=lambda item: -item[1])[:k]
+
+
+class Searcher:
+    """One list of texts, searched in one mode."""
+
+    def __init__(self, texts: Sequence[str], mode: str, tools: Tools) -> None:
+        if mode not in ("dense", "lexical", "hybrid"):
+            raise LabError(f"unknown retrieval mode {mode!r}; one of dense, lexical, hybrid")
+        self.texts, self.mode, self.tools = list(texts), mode, tools
+        self.dense = DenseIndex(tools.embedder.embed(self.texts, tools.cache)) if mode != "lexical" else None
+        self.lexical = LexicalIndex(self.texts) if mode != "dense" else None
+
+    def search(self, queries: Sequence[str], k: int) -> list[Hits]:
+        """(index, score) of the ``k`` best texts for each query; fewer only where lexical search finds fewer."""
+        if not queries:
+            return []
+        if self.mode == "lexical":
+            return self.lexical.search(queries, k)
+        vectors = self.tools.embedder.embed(list(queries), self.tools.cache)
+        if self.mode == "dense":
+            return self.dense.search(vectors, k)
+        depth = max(k, FUSION_DEPTH)
+        return [fuse(pair, k) for pair in zip(self.lexical.search(queries, depth), self.dense.search(vectors, depth))]
+
+
+def recall_at(found: Sequence[Sequence[str]], gold: Sequence[Sequence[str]], k: int) -> float:
+    """Share of queries with a gold document among their first ``k``; queries without gold don't count. NaN where none has any."""
+    pairs = [(set(f[:k]), set(g)) for f, g in zip(found, gold) if g]
+    return sum(bool(f & g) for f, g in pairs) / len(pairs) if pairs else float("nan")

@@ -1,0 +1,1 @@
+"""Base models: bundled ones, local folders, Hub ids; prompts and generation."""

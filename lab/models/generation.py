@@ -1,0 +1,133 @@
+"""Greedy generation in batches by length, with what all prompts share computed once.
+
+The completions equal those of plain ``generate`` prompt by prompt (tested); on 256 prompts with a common block of
+worked examples the shared key-value cache made it 5.8 times as fast (``shared/notes-science.md``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import DynamicCache
+
+from lab.schema import Decoding
+
+SHARED_FROM = 8
+"""Shortest common beginning (tokens) that is worth a cache of its own."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Tokens of one completion, end token and stop text excluded from ``text``."""
+
+    text: str
+    tokens: int
+    finished: bool
+    cached_tokens: int
+    seconds: float
+
+
+def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
+    """Number of leading tokens that all prompts share, leaving each at least one of its own."""
+    first, last = min(prompts), max(prompts)
+    limit = min(len(p) for p in prompts) - 1
+    count = 0
+    while count < limit and first[count] == last[count]:
+        count += 1
+    return count
+
+
+@torch.inference_mode()
+def generate(network, tokenizer, prompts: list[list[int]], decoding: Decoding, batch_tokens: int = 16_384,
+             progress: Callable[[int], None] = lambda done: None) -> list[Generated]:
+    """Completions of tokenised prompts, in their order.
+
+    ``batch_tokens`` bounds prompt tokens x prompts of one batch; ``progress`` is told how many more are done.
+    """
+    if not prompts:
+        return []
+    network.eval()
+    shared = common_prefix(prompts) if len(prompts) > 1 else 0
+    shared = shared if shared >= SHARED_FROM else 0
+    started = time.perf_counter()
+    shared_cache = None
+    if shared:
+        shared_cache = network(input_ids=torch.tensor([prompts[0][:shared]], device=network.device), use_cache=True).past_key_values
+    shared_seconds = (time.perf_counter() - started) / len(prompts)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    results: dict[int, Generated] = {}
+    while order:
+        width = len(prompts[order[-1]]) - shared
+        batch = []
+        # Longest first, so that memory runs out at once if it does; neighbours in length share a batch.
+        while order and (not batch or (len(batch) + 1) * (width + decoding.max_tokens) <= batch_tokens):
+            batch.append(order.pop())
+        started = time.perf_counter()
+        rows = _generate_batch(network, tokenizer, [prompts[i][shared:] for i in batch], shared, shared_cache, decoding)
+        seconds = (time.perf_counter() - started) / len(batch) + shared_seconds
+        for i, (text, tokens, finished) in zip(batch, rows):
+            results[i] = Generated(text, tokens, finished, shared, seconds)
+        progress(len(batch))
+    return [results[i] for i in range(len(prompts))]
+
+
+def _expand(cache: DynamicCache | None, rows: int) -> DynamicCache:
+    if cache is None:
+        return DynamicCache()
+    expanded = DynamicCache()
+    for index, layer in enumerate(cache.layers):
+        expanded.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), index)
+    return expanded
+
+
+def _generate_batch(network, tokenizer, tails: list[list[int]], shared: int, shared_cache, decoding: Decoding) -> list[tuple[str, int, bool]]:
+    device, rows = network.device, len(tails)
+    width = max(len(t) for t in tails)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
+    ids = torch.tensor([[pad] * (width - len(t)) + t for t in tails], device=device)
+    own = torch.tensor([[0] * (width - len(t)) + [1] * len(t) for t in tails], device=device)
+    mask = torch.cat([torch.ones(rows, shared, dtype=own.dtype, device=device), own], dim=1)
+    positions = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, shared:]
+    cache = _expand(shared_cache, rows)
+    ends = end_tokens(network, tokenizer)
+    alive = list(range(rows))
+    produced: list[list[int]] = [[] for _ in range(rows)]
+    texts: dict[int, tuple[str, bool]] = {}
+    for step in range(decoding.max_tokens):
+        output = network(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache = output.past_key_values
+        chosen = output.logits[:, -1].argmax(dim=-1)
+        keep = []
+        for place, (row, token) in enumerate(zip(alive, chosen.tolist())):
+            if token in ends:
+                texts[row] = (tokenizer.decode(produced[row], skip_special_tokens=True), True)
+                continue
+            produced[row].append(token)
+            text = tokenizer.decode(produced[row], skip_special_tokens=True)
+            # A stop text before the answer has begun is a blank line, not an end.
+            if decoding.stop and decoding.stop in text.lstrip():
+                texts[row] = (text.lstrip().split(decoding.stop)[0], True)
+            elif step + 1 == decoding.max_tokens:
+                texts[row] = (text, False)
+            else:
+                keep.append(place)
+        if not keep:
+            break
+        if len(keep) < len(alive):
+            index = torch.tensor(keep, device=device)
+            cache.batch_select_indices(index)
+            chosen, mask, positions = chosen[index], mask[index], positions[index]
+            alive = [alive[k] for k in keep]
+        ids, positions = chosen[:, None], positions[:, -1:] + 1
+        mask = torch.cat([mask, torch.ones(len(alive), 1, dtype=mask.dtype, device=device)], dim=1)
+    return [(texts[r][0].strip(), len(produced[r]), texts[r][1]) for r in range(rows)]
+
+
+def end_tokens(network, tokenizer) -> set[int]:
+    """Ids that end a completion: the tokenizer's and the model's own."""
+    configured = getattr(network.generation_config, "eos_token_id", None)
+    ends = set(configured) if isinstance(configured, (list, tuple)) else {configured}
+    return {e for e in ends | {tokenizer.eos_token_id} if e is not None}

@@ -1,0 +1,176 @@
+"""A causal language model on this machine, in the ``transformers`` format.
+
+``load_model("nano", machine("auto"))`` takes a bundled name, a local folder or a Hub id; the result renders
+prompts, cuts them to its window and completes them.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from lab.models.device import Machine
+from lab.models.generation import generate
+from lab.models.prompts import render
+from lab.schema import Completion, Decoding, LabError, Prompt, Usage
+
+BUNDLED = Path(__file__).parent / "bundled"
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """A prompt as tokens, and what was cut from it."""
+
+    tokens: list[int]
+    prompt: Prompt
+    cut_passages: int = 0
+    cut_examples: int = 0
+    error: str = ""
+
+
+class LocalModel:
+    """A network with its tokenizer, revision and machine."""
+
+    def __init__(self, name: str, network, tokenizer, machine: Machine, revision: str) -> None:
+        self.name, self.network, self.tokenizer, self.machine, self.revision = name, network, tokenizer, machine, revision
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    @cached_property
+    def window(self) -> int:
+        """Tokens that prompt and completion may take together."""
+        limits = [getattr(self.network.config, "max_position_embeddings", None), self.tokenizer.model_max_length]
+        return min(int(n) for n in limits if n and n < 10**9)
+
+    def with_network(self, network) -> LocalModel:
+        """The same model with other weights."""
+        return LocalModel(self.name, network, self.tokenizer, self.machine, self.revision)
+
+    def copy_network(self):
+        """A fresh copy of the base network; the base itself is never changed."""
+        return copy.deepcopy(self.network)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text without begin and end tokens."""
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def render(self, prompt: Prompt) -> str:
+        """The prompt as text, in the tokenizer's chat template where it has one."""
+        text = render(prompt)
+        if self.tokenizer.chat_template:
+            return self.tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        return text
+
+    def encode(self, prompt: Prompt, reserve: int) -> EncodedPrompt:
+        """Tokens of a prompt cut so that ``reserve`` more fit the window: whole passages, then whole examples, last first."""
+        passages, examples = len(prompt.passages), len(prompt.examples)
+        while True:
+            cut = Prompt(prompt.instruction, prompt.input, prompt.examples[:examples], prompt.passages[:passages], prompt.wording)
+            tokens = self.tokenizer(self.render(cut), add_special_tokens=not self.tokenizer.chat_template)["input_ids"]
+            if len(tokens) + reserve <= self.window:
+                return EncodedPrompt(tokens, cut, len(prompt.passages) - passages, len(prompt.examples) - examples)
+            if passages > (1 if examples else 0):
+                passages -= 1
+            elif examples:
+                examples -= 1
+            else:
+                error = f"instruction and input take {len(tokens)} tokens, {reserve} are kept for the answer, the window of {self.name} is {self.window}"
+                return EncodedPrompt([], cut, len(prompt.passages), len(prompt.examples), error)
+
+    def encode_target(self, target: str) -> list[int]:
+        """A completion as training sees it: a space, the target, the end token."""
+        lead = "" if self.tokenizer.chat_template else " "
+        return self.tokenizer(lead + target, add_special_tokens=False)["input_ids"] + [self.tokenizer.eos_token_id]
+
+    def complete(self, items: Sequence[tuple[str, Prompt]], decoding: Decoding, progress: Callable[[int], None] = lambda done: None) -> list[Completion]:
+        """One completion for each (sample id, prompt), in order; a prompt too long for the window ends as an error."""
+        encoded = [self.encode(prompt, decoding.max_tokens) for _, prompt in items]
+        fitting = [i for i, e in enumerate(encoded) if not e.error]
+        generated = dict(zip(fitting, generate(self.network, self.tokenizer, [encoded[i].tokens for i in fitting], decoding, progress=progress)))
+        completions = []
+        for i, ((sample_id, _), e) in enumerate(zip(items, encoded)):
+            if i not in generated:
+                completions.append(Completion(sample_id, "", Usage(0, 0), error=e.error))
+                continue
+            g = generated[i]
+            completions.append(Completion(
+                sample_id, g.text, Usage(len(e.tokens), g.tokens, g.cached_tokens, g.seconds), g.finished,
+                passages=tuple(p.id for p in e.prompt.passages), cut_passages=e.cut_passages, cut_examples=e.cut_examples))
+        return completions
+
+    @torch.inference_mode()
+    def text_nll(self, texts: Sequence[str]) -> list[tuple[float, int]]:
+        """(sum of negative log likelihoods in nats, predicted tokens) of each text, cut to the window."""
+        self.network.eval()
+        results = []
+        for text in texts:
+            ids = torch.tensor([self.tokenizer(text)["input_ids"][:self.window]], device=self.network.device)
+            logits = self.network(input_ids=ids).logits[0, :-1].float()
+            results.append((torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum").item(), ids.shape[1] - 1))
+        return results
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(p.parent.name for p in BUNDLED.glob("*/model.safetensors") if (p.parent / "config.json").exists() and "LlamaForCausalLM" in (p.parent / "config.json").read_text())
+
+
+def load_model(name: str, machine: Machine) -> LocalModel:
+    """A bundled name, a local folder or a Hub id as a model in float32 (bf16 on CUDA).
+
+    Raises LabError for a folder without config, tokenizer or safetensors weights, and for an unknown name.
+    """
+    folder = BUNDLED / name if name in bundled_models() else Path(name)
+    if folder.is_dir():
+        _require_loadable(folder)
+        revision = folder_revision(folder)
+        source = str(folder)
+    elif name.count("/") == 1 and not name.startswith((".", "/")):
+        source, revision = name, ""
+    else:
+        raise LabError(f"--model {name}: no bundled model (there are {', '.join(bundled_models()) or 'none'}), no folder, and no Hub id (owner/name)")
+    dtype = torch.bfloat16 if machine.device == "cuda" else torch.float32
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        network = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, trust_remote_code=False, use_safetensors=True)
+    except Exception as error:
+        raise LabError(f"--model {name}: can't be loaded: {str(error).splitlines()[0]}") from None
+    if not revision:
+        revision = getattr(network.config, "_commit_hash", None) or "unknown"
+    network.generation_config.use_cache = True
+    return LocalModel(Path(name).name if folder.is_dir() else name, network.to(machine.device).eval(), tokenizer, machine, revision)
+
+
+def _require_loadable(folder: Path) -> None:
+    if not (folder / "config.json").exists():
+        raise LabError(f"{folder}: no config.json; a model folder in the transformers format is needed")
+    if not any((folder / f).exists() for f in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise LabError(f"{folder}: no tokenizer (tokenizer.json); save it there with tokenizer.save_pretrained('{folder}')")
+    if not list(folder.glob("*.safetensors")):
+        pickles = [p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth"))]
+        if pickles:
+            raise LabError(f"{folder}: only pickle weights ({pickles[0]}), which can run code when loaded; convert them with save_pretrained(..., safe_serialization=True)")
+        raise LabError(f"{folder}: no .safetensors weights in it")
+
+
+def folder_revision(folder: Path) -> str:
+    """SHA-256 over the weights, config and tokenizer of a model folder (what changes its output)."""
+    sha = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".safetensors" or path.name in ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt"):
+            sha.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        elif path.name in ("config.json", "tokenizer_config.json", "modules.json"):
+            config = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("transformers_version", "_name_or_path")} if path.name != "modules.json" else path.read_text()
+            sha.update(path.name.encode() + json.dumps(config, sort_keys=True).encode())
+    return sha.hexdigest()

@@ -1,0 +1,120 @@
+"""From axes to concrete cells, with a forecast in seconds and what a budget drops.
+
+A cell is one arm at one rank, size and seed. A budget drops whole cells, dearest first; never an arm, and never the
+second seed of an arm's largest size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lab.methods import Method, method
+from lab.schema import LabError
+from lab.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class RunCell:
+    """One arm at one rank, size and seed; None where the axis changes nothing for the arm."""
+
+    method: str
+    rank: int | None
+    size: int | None
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """``lora rank 16 size 400 seed 0``"""
+        axes = (("rank", self.rank), ("size", self.size), ("seed", self.seed if self.size else None))
+        return " ".join([self.method, *(f"{n} {v}" for n, v in axes if v is not None)])
+
+
+@dataclass
+class Plan:
+    """What will be run."""
+
+    methods: list[Method]
+    cells: list[RunCell]
+    seeds: int
+    sizes: list[int]
+    ranks: list[int]
+    seconds: dict[RunCell, float] = field(default_factory=dict)
+    search_seconds: dict[str, float] = field(default_factory=dict)
+    dropped: list[RunCell] = field(default_factory=list)
+    detectable: float = 1.0
+
+    @property
+    def total_seconds(self) -> float:
+        """Forecast of everything that is kept."""
+        return sum(self.search_seconds.values()) + sum(self.seconds[c] for c in self.cells)
+
+
+def expand(names: Sequence[str], ranks: Sequence[int], sizes: Sequence[int], seeds: int, task: Task) -> Plan:
+    """All cells of the grid; raises LabError for values that can't be run."""
+    if not names:
+        raise LabError("--methods: name at least one")
+    if len(set(names)) != len(names):
+        raise LabError("--methods: a name stands twice")
+    if seeds < 1:
+        raise LabError(f"--seeds {seeds}: at least 1")
+    most = len(task.labelled)
+    for size in sizes:
+        if not 4 <= size <= most:
+            raise LabError(f"--sizes {size}: from 4 to the {most} labelled items (train + validation) of {task.name}")
+    for rank in ranks:
+        if rank < 1:
+            raise LabError(f"--ranks {rank}: a rank is a whole number from 1")
+    methods = [method(n) for n in names]
+    for m in methods:
+        for candidate in m.candidates:
+            candidate.context.require(task)
+    sizes, ranks = sorted(set(sizes)) or [most], sorted(set(ranks)) or [16]
+    cells = []
+    for m in methods:
+        if not m.uses_labels:
+            cells.append(RunCell(m.name, None, None, 0))
+            continue
+        for rank in ranks if m.has_rank else [None]:
+            cells += [RunCell(m.name, rank, size, seed) for size in sizes for seed in range(seeds)]
+    return Plan(methods, cells, seeds, sizes, ranks)
+
+
+def forecast(plan: Plan, cell_seconds: Callable[[RunCell], float], search_seconds: Callable[[Method], float]) -> None:
+    """Fill in the seconds of every cell and of every arm's search."""
+    plan.seconds = {c: cell_seconds(c) for c in plan.cells}
+    plan.search_seconds = {m.name: search_seconds(m) for m in plan.methods}
+
+
+def apply_budget(plan: Plan, budget_seconds: float | None) -> None:
+    """Drop cells, dearest first, until the forecast fits; raises LabError where the smallest honest plan does not."""
+    if budget_seconds is None:
+        return
+    kept_ranks = {m.name: plan.ranks[-1] for m in plan.methods}
+
+    def droppable(cell: RunCell) -> bool:
+        headline = cell.size in (None, plan.sizes[-1]) and cell.rank in (None, kept_ranks[cell.method])
+        return not (headline and cell.seed < 2) and plan.seconds[cell] > 0
+
+    for cell in sorted((c for c in plan.cells if droppable(c)), key=lambda c: (-plan.seconds[c], -c.seed)):
+        if plan.total_seconds <= budget_seconds:
+            return
+        plan.cells.remove(cell)
+        plan.dropped.append(cell)
+    if plan.total_seconds > budget_seconds:
+        raise LabError(f"--budget {budget_seconds / 60:.0f}m: every arm once with {min(2, plan.seeds)} seed(s) takes about {plan.total_seconds / 60:.0f} minutes; "
+                       "raise the budget, or name fewer methods, smaller sizes or fewer seeds")
+
+
+def parse_budget(text: str) -> float | None:
+    """``20m``, ``90s`` or ``1.5h`` in seconds; None for an empty text."""
+    if not text:
+        return None
+    units = {"s": 1, "m": 60, "h": 3600}
+    try:
+        seconds = float(text[:-1]) * units[text[-1]]
+    except (KeyError, ValueError):
+        raise LabError(f"--budget {text}: a number with s, m or h, such as 20m") from None
+    if not seconds > 0:
+        raise LabError(f"--budget {text}: more than nothing is needed")
+    return seconds

@@ -1,0 +1,143 @@
+"""The words of the lab as frozen dataclasses; they flow between all rooms and need only the standard library.
+
+One item's way through the lab, in these types::
+
+    Sample -> Context.build -> Prompt -> Model.complete -> Completion -> Scorer -> Score
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["correct", "wrong", "malformed", "truncated", "refused", "error"]
+OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "malformed", "truncated", "refused", "error")
+
+
+class LabError(Exception):
+    """A mistake a person can mend; its text is one line that names the place and the way out."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled item of a task."""
+
+    id: str
+    input: str
+    target: str
+    group: str = ""
+    """Items of one group (a customer, an entity) never stand on both sides of a split."""
+    evidence: tuple[str, ...] = ()
+    """Ids of the documents that hold the answer, where they are known."""
+    accept: tuple[str, ...] = ()
+    """Further right answers beside the target, for the ``any`` scorer."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One text of a task's knowledge."""
+
+    id: str
+    text: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of a document, as retrieval returns it."""
+
+    id: str
+    document_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A worked example as it stands in a prompt."""
+
+    id: str
+    input: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The names that a rendered prompt gives its parts."""
+
+    input: str = "Input"
+    output: str = "Output"
+    passage: str = "Passage"
+
+
+WORDINGS: dict[str, Wording] = {
+    "input_output": Wording("Input", "Output", "Passage"),
+    "question_answer": Wording("Question", "Answer", "Passage"),
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is asked, in parts; the model renders it and cuts it to its window.
+
+    Passages and examples stand best first, so that cutting takes the last; rendering turns the examples around,
+    so that the best one stands next to the input.
+    """
+
+    instruction: str
+    input: str
+    examples: tuple[Example, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    wording: Wording = field(default_factory=Wording)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How completions are produced; greedy, so that the same prompt gives the same text."""
+
+    max_tokens: int = 48
+    stop: str = "\n"
+    """Generation ends before this text (or at the model's end token)."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one completion used."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    """Prompt tokens that were computed once for a whole batch (a shared prefix)."""
+    seconds: float = 0.0
+    """This item's share of its batch's wall time."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model answered to one item."""
+
+    sample_id: str
+    text: str
+    usage: Usage
+    finished: bool = True
+    """False where ``Decoding.max_tokens`` ended it."""
+    error: str = ""
+    passages: tuple[str, ...] = ()
+    """Ids of the passages that stood in the prompt after cutting, best first."""
+    cut_passages: int = 0
+    cut_examples: int = 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one completion is worth against one sample."""
+
+    outcome: Outcome
+    answer: str
+    """The part of the completion that was compared."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """Named partial scores in 0..1, such as ``format`` and ``content``."""
+
+    @property
+    def value(self) -> float:
+        """1.0 where the outcome is correct, else 0.0 (token F1 tasks read ``parts['f1']`` beside it)."""
+        return 1.0 if self.outcome == "correct" else 0.0

@@ -1,0 +1,212 @@
+"""Every result on disk, keyed by what produced it.
+
+``LAB_HOME/results/<kind>/<key>/record.json`` is written last: a folder without it is no result. Committed studies
+(``reports/*/results``) are read beneath. Errors are never stored; a lock per key keeps two runs from doing the same work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas
+import platformdirs
+from filelock import FileLock
+
+from lab.schema import Completion, LabError, Usage
+from lab.tasks.task import digest
+
+KINDS = ("adaptation", "evaluation", "choice")
+COMMITTED = Path(__file__).resolve().parent.parent / "reports"
+
+
+def lab_home() -> Path:
+    """``LAB_HOME``, else the user's cache folder."""
+    return Path(os.environ.get("LAB_HOME") or platformdirs.user_cache_dir("decision-lab"))
+
+
+def key_of(what: dict[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of everything that can change the output."""
+    return digest(what)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One folder of the store."""
+
+    kind: str
+    key: str
+    folder: Path
+    committed: bool = False
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What produced the result, what it is, and where and when it was made; raises LabError where it is damaged."""
+        try:
+            record = json.loads((self.folder / "record.json").read_text(encoding="utf-8"))
+            if record["key"] != self.key or not isinstance(record["result"], dict):
+                raise ValueError("the record belongs to another key")
+            return record
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LabError(f"{self.folder}: damaged result ({error}); remove it with: lab prune --damaged") from None
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the record can't be read."""
+        try:
+            return not self.record
+        except LabError:
+            return True
+
+
+class Store:
+    """Results of one LAB_HOME, with committed ones beneath."""
+
+    def __init__(self, home: Path | None = None, committed: Path | None = COMMITTED) -> None:
+        self.home, self.committed = home or lab_home(), committed
+        try:
+            (self.home / "locks").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LabError(f"LAB_HOME {self.home}: can't be written to ({error.strerror}); set LAB_HOME to a folder of yours") from None
+
+    @property
+    def cache(self) -> Path:
+        """Embeddings: may be removed at any time."""
+        return self.home / "cache"
+
+    def find(self, kind: str, key: str) -> Entry | None:
+        """The result with this key, own before committed; a damaged one counts as missing."""
+        for entry in self._candidates(kind, key):
+            if (entry.folder / "record.json").exists() and not entry.damaged:
+                return entry
+        return None
+
+    def _candidates(self, kind: str, key: str) -> Iterator[Entry]:
+        yield Entry(kind, key, self.home / "results" / kind / key)
+        if self.committed and self.committed.is_dir():
+            for study in sorted(p for p in self.committed.iterdir() if (p / "results").is_dir()):
+                yield Entry(kind, key, study / "results" / kind / key, True)
+
+    @contextmanager
+    def producing(self, kind: str, what: dict[str, Any], accept: Callable[[Entry], bool] = lambda entry: True) -> Iterator[Draft]:
+        """A draft to fill under the key's lock; stored when the block ends well, removed when it doesn't.
+
+        ``draft.done`` is set where it is stored already (another process may have done it meanwhile) and ``accept`` agrees.
+        Raises LabError on a full disk.
+        """
+        key = key_of(what)
+        with FileLock(self.home / "locks" / f"{key}.lock"):
+            draft = Draft(kind, key, what, self.home / "unfinished" / f"{key}-{os.getpid()}")
+            found = self.find(kind, key)
+            draft.done = found if found is not None and accept(found) else None
+            if draft.done:
+                yield draft
+                return
+            try:
+                shutil.rmtree(draft.folder, ignore_errors=True)
+                draft.folder.mkdir(parents=True)
+                yield draft
+                self._finish(draft)
+            except OSError as error:
+                raise LabError(f"{self.home}: {error.strerror or error}; what was stored before is intact, the same command goes on") from error
+            finally:
+                shutil.rmtree(draft.folder, ignore_errors=True)
+
+    def _finish(self, draft: Draft) -> None:
+        record = {"key": draft.key, "kind": draft.kind, "what": draft.what, "made": provenance() | draft.made, "result": draft.result}
+        (draft.folder / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        final = self.home / "results" / draft.kind / draft.key
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(draft.folder, final)
+        draft.done = Entry(draft.kind, draft.key, final)
+
+    def entries(self) -> list[Entry]:
+        """All results, own ones first."""
+        roots = [(self.home / "results", False)]
+        if self.committed and self.committed.is_dir():
+            roots += [(p / "results", True) for p in sorted(self.committed.iterdir())]
+        return [Entry(kind, folder.name, folder, committed) for root, committed in roots for kind in KINDS
+                if (root / kind).is_dir() for folder in sorted((root / kind).iterdir()) if folder.is_dir()]
+
+    def prune(self, *, damaged: bool = False, weights: bool = False, older_than_days: float | None = None, everything: bool = False) -> tuple[int, int]:
+        """Remove own results (or only their weights); returns (folders or files removed, bytes freed)."""
+        removed = freed = 0
+        for entry in self.entries():
+            if entry.committed:
+                continue
+            age_days = (time.time() - entry.folder.stat().st_mtime) / 86_400
+            if everything or (damaged and entry.damaged) or (older_than_days is not None and age_days > older_than_days):
+                freed += _size(entry.folder)
+                shutil.rmtree(entry.folder)
+                removed += 1
+            elif weights and entry.kind == "adaptation":
+                # An adaptation without weights would be half a result: it goes whole and is trained again if asked for.
+                if list(entry.folder.glob("*.safetensors")):
+                    freed += _size(entry.folder)
+                    shutil.rmtree(entry.folder)
+                    removed += 1
+        unfinished = self.home / "unfinished"
+        if unfinished.is_dir() and (everything or damaged):
+            freed += _size(unfinished)
+            shutil.rmtree(unfinished)
+        return removed, freed
+
+
+@dataclass
+class Draft:
+    """A result on its way into the store."""
+
+    kind: str
+    key: str
+    what: dict[str, Any]
+    folder: Path
+    done: Entry | None = None
+
+    def __post_init__(self) -> None:
+        self.result: dict[str, Any] = {}
+        self.made: dict[str, Any] = {}
+
+
+def provenance() -> dict[str, Any]:
+    """Date and versions that a result was made with."""
+    packages = ("decision-lab", "torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "bm25s")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except Exception:
+            versions[package] = "not installed"
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions}
+
+
+def _size(folder: Path) -> int:
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def write_completions(folder: Path, completions: list[Completion]) -> None:
+    """Completions as compressed columns (``completions.parquet``)."""
+    rows = [{"sample_id": c.sample_id, "text": c.text, "finished": c.finished, "error": c.error, "passages": list(c.passages),
+             "cut_passages": c.cut_passages, "cut_examples": c.cut_examples, "prompt_tokens": c.usage.prompt_tokens,
+             "completion_tokens": c.usage.completion_tokens, "cached_tokens": c.usage.cached_tokens, "seconds": c.usage.seconds} for c in completions]
+    pandas.DataFrame(rows).to_parquet(folder / "completions.parquet", compression="zstd", index=False)
+
+
+def read_completions(entry: Entry) -> list[Completion]:
+    """The completions of an evaluation; raises LabError where the file is damaged."""
+    try:
+        table = pandas.read_parquet(entry.folder / "completions.parquet")
+    except Exception as error:
+        raise LabError(f"{entry.folder}: damaged completions ({str(error).splitlines()[0]}); remove them with: lab prune --damaged") from None
+    return [Completion(r["sample_id"], r["text"], Usage(int(r["prompt_tokens"]), int(r["completion_tokens"]), int(r["cached_tokens"]), float(r["seconds"])),
+                       bool(r["finished"]), r["error"], tuple(r["passages"]), int(r["cut_passages"]), int(r["cut_examples"])) for r in table.to_dict("records")]

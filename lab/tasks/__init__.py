@@ -1,0 +1,1 @@
+"""Tasks as folders: loading, checking, importing, scoring."""

@@ -1,0 +1,188 @@
+"""Scorers: one completion against one sample; a name in ``task.toml`` picks one.
+
+``scorer_for(task)(sample, completion)`` gives a Score with one of six outcomes; content and format are told apart
+where the target has a form (``json``, ``record``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import string
+from collections import Counter
+from collections.abc import Callable
+
+from lab.schema import Completion, LabError, Sample, Score
+from lab.tasks.task import Task
+
+Scorer = Callable[[Sample, Completion], Score]
+
+REFUSALS = re.compile(r"^\s*(i('m| am) sorry|i can('|no)t|i am unable|as an ai)\b", re.I)
+
+
+def normalise(text: str) -> str:
+    """Lower case, white space folded, no full stop or quotes around the text."""
+    return " ".join(text.lower().split()).strip().strip("\"'").rstrip(".").strip()
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words without punctuation and articles (the usual SQuAD normalisation)."""
+    text = "".join(" " if c in string.punctuation else c for c in text.lower())
+    return [w for w in text.split() if w not in ("a", "an", "the")]
+
+
+def _outcome(completion: Completion, right: bool, malformed: bool = False) -> str:
+    if completion.error:
+        return "error"
+    if right:
+        return "correct"
+    if not completion.finished:
+        return "truncated"
+    if REFUSALS.match(completion.text):
+        return "refused"
+    return "malformed" if malformed or not completion.text.strip() else "wrong"
+
+
+def exact(sample: Sample, completion: Completion) -> Score:
+    """Equal to the target after normalisation."""
+    return Score(_outcome(completion, normalise(completion.text) == normalise(sample.target)), completion.text.strip())
+
+
+def any_of(sample: Sample, completion: Completion) -> Score:
+    """Equal to the target or to any of ``accept`` after normalisation."""
+    right = normalise(completion.text) in {normalise(t) for t in (sample.target, *sample.accept)}
+    return Score(_outcome(completion, right), completion.text.strip())
+
+
+def number(sample: Sample, completion: Completion) -> Score:
+    """The first number of the completion equals the target's (to one part in a billion)."""
+    found = re.search(r"[-+]?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?", completion.text)
+    answer = found.group().replace(",", "") if found else ""
+    wanted = float(sample.target.replace(",", ""))
+    right = bool(found) and abs(float(answer) - wanted) <= 1e-9 * max(1.0, abs(wanted))
+    return Score(_outcome(completion, right, malformed=not found), answer)
+
+
+def token_f1(sample: Sample, completion: Completion) -> Score:
+    """Correct where all words agree; ``parts['f1']`` is the best overlap with the target or any of ``accept``."""
+    got = words(completion.text)
+
+    def f1(target: str) -> float:
+        wanted = words(target)
+        if not got or not wanted:
+            return float(got == wanted)
+        common = sum((Counter(got) & Counter(wanted)).values())
+        return 2 * common / (len(got) + len(wanted)) if common else 0.0
+
+    best = max(f1(t) for t in (sample.target, *sample.accept))
+    return Score(_outcome(completion, best == 1.0), completion.text.strip(), {"f1": best})
+
+
+def json_fields(sample: Sample, completion: Completion) -> Score:
+    """``format``: strictly valid JSON of the target's type; ``content``: share of the target's fields that are right.
+
+    Where the completion is no JSON, a field counts as content when its value stands in the text as whole words.
+    Correct means valid and equal to the target (order of keys ignored).
+    """
+    wanted = json.loads(sample.target)
+    try:
+        got = json.loads(completion.text, parse_constant=_refuse_constant)
+        valid = type(got) is type(wanted)
+    except (ValueError, RecursionError):
+        got, valid = None, False
+    if isinstance(wanted, dict) and wanted:
+        right = [got.get(k) == v if valid else _stands_in(_leaf(v), completion.text) for k, v in wanted.items()]
+        content = sum(right) / len(right)
+    else:
+        content = float(got == wanted)
+    parts = {"format": float(valid), "content": content}
+    return Score(_outcome(completion, valid and got == wanted, malformed=not valid), completion.text.strip(), parts)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _leaf(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _stands_in(value: str, text: str) -> bool:
+    return bool(value) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+
+
+def record(task: Task) -> Scorer:
+    """A house format given as a pattern with named groups (``record`` in task.toml).
+
+    ``format``: the whole completion matches the pattern; ``content``: share of the target's fields that are right
+    (in place where the format holds, else anywhere in the text as whole words).
+    """
+    try:
+        pattern = re.compile(task.settings["record"])
+    except KeyError:
+        raise LabError(f"{task.folder}/task.toml: the record scorer needs a pattern in record = '...' with named groups") from None
+    except re.error as error:
+        raise LabError(f"{task.folder}/task.toml: record is no regular expression: {error}") from None
+
+    def score(sample: Sample, completion: Completion) -> Score:
+        target = pattern.fullmatch(sample.target)
+        if not target:
+            raise LabError(f"{task.folder}: the target of {sample.id} does not match the record pattern")
+        fields, text = target.groupdict(), completion.text.strip()
+        match = pattern.fullmatch(text)
+        right = [match.group(k) == v if match else _stands_in(v, text) for k, v in fields.items()]
+        parts = {"format": float(match is not None), "content": sum(right) / len(right)}
+        return Score(_outcome(completion, match is not None and all(right), malformed=match is None), text, parts)
+
+    return score
+
+
+def label(task: Task) -> Scorer:
+    """One of a closed set (all targets of the labelled items); anything else is malformed."""
+    known = {normalise(s.target) for s in task.labelled}
+
+    def score(sample: Sample, completion: Completion) -> Score:
+        answer = normalise(completion.text)
+        parts = {"format": float(answer in known)}
+        return Score(_outcome(completion, answer == normalise(sample.target), malformed=answer not in known), completion.text.strip(), parts)
+
+    return score
+
+
+PLAIN: dict[str, Scorer] = {"exact": exact, "any": any_of, "number": number, "json": json_fields, "f1": token_f1}
+BY_TASK: dict[str, Callable[[Task], Scorer]] = {"label": label, "record": record}
+
+
+def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
+    """The task's scorer; ``module:function`` runs a user's own code and needs ``allow_code``.
+
+    Raises LabError for an unknown name (listing the valid ones) and for targets that the scorer can't read.
+    """
+    name = task.scorer
+    if name in BY_TASK:
+        return BY_TASK[name](task)
+    if name in PLAIN:
+        _check_targets(task, name)
+        return PLAIN[name]
+    if ":" in name:
+        if not allow_code:
+            raise LabError(f"scorer {name}: it would run your own code; say so with --allow-scorer-code")
+        module, _, function = name.partition(":")
+        try:
+            return getattr(importlib.import_module(module), function)
+        except (ImportError, AttributeError) as error:
+            raise LabError(f"scorer {name}: {error}") from None
+    raise LabError(f"{task.folder}/task.toml: unknown scorer {name!r}; one of {', '.join([*PLAIN, *BY_TASK])} or module:function")
+
+
+def _check_targets(task: Task, name: str) -> None:
+    readers = {"json": json.loads, "number": lambda t: float(t.replace(",", ""))}
+    if name not in readers:
+        return
+    for split in ("train", "validation", "test"):
+        for sample in task.split(split):
+            try:
+                readers[name](sample.target)
+            except ValueError:
+                raise LabError(f"{task.folder}/{split}.jsonl: the target of {sample.id} is not {name}: {sample.target[:60]!r}") from None

@@ -1,0 +1,234 @@
+"""A task is a folder: ``task.toml``, three JSONL splits and, where there is knowledge, documents.
+
+``load_task("datasets/triage")`` reads and checks every row; a bad row raises with file and line, none is skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import tomllib
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lab.schema import Document, LabError, Sample
+
+SPLITS = ("train", "validation", "test")
+SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A loaded task."""
+
+    name: str
+    instruction: str
+    scorer: str
+    train: tuple[Sample, ...]
+    validation: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    documents: tuple[Document, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Further keys of task.toml, such as ``record`` (the pattern of the record scorer) or ``licence``."""
+    folder: str = ""
+
+    def split(self, name: str) -> tuple[Sample, ...]:
+        """The samples of one split; raises LabError for an unknown name."""
+        if name not in SPLITS:
+            raise LabError(f"split {name!r}: one of {', '.join(SPLITS)}")
+        return getattr(self, name)
+
+    @property
+    def labelled(self) -> tuple[Sample, ...]:
+        """Train and validation together: what a data size counts."""
+        return self.train + self.validation
+
+    @cached_property
+    def documents_digest(self) -> str:
+        """SHA-256 over the documents' ids, titles and texts."""
+        return digest([asdict(d) for d in self.documents])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that the task says."""
+        parts = {s: samples_digest(self.split(s)) for s in SPLITS}
+        return digest(parts | {"instruction": self.instruction, "scorer": self.scorer, "documents": self.documents_digest,
+                               "record": self.settings.get("record", "")})
+
+    def scoped(self, size: int | None, seed: int) -> Task:
+        """The task as an arm with ``size`` labels sees it: train and validation redrawn for this seed, test untouched.
+
+        A size counts train and validation together; a fifth of it (8 to 100 items) is validation. Groups stay whole
+        where the size allows it: they are drawn in random order until the size is reached.
+        """
+        labelled = list(self.labelled)
+        if size is not None and size > len(labelled):
+            raise LabError(f"--sizes {size}: {self.name} has {len(labelled)} labelled items (train + validation)")
+        size = size or len(labelled)
+        validation_size = max(min(8, size // 2), min(100, size // 5))
+        by_group: dict[str, list[Sample]] = {}
+        for sample in labelled:
+            by_group.setdefault(sample.group or sample.id, []).append(sample)
+        groups = list(by_group.values())
+        random.Random(f"labels {seed}").shuffle(groups)
+        drawn = [s for group in groups for s in group][:size]
+        boundary = drawn[validation_size].group or drawn[validation_size].id if size > validation_size else ""
+        train = [s for s in drawn[validation_size:]]
+        validation = [s for s in drawn[:validation_size] if (s.group or s.id) != boundary] or drawn[:validation_size]
+        moved = [s for s in drawn[:validation_size] if s not in validation]
+        return replace(self, train=tuple(train + moved), validation=tuple(validation))
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def samples_digest(samples: tuple[Sample, ...] | list[Sample]) -> str:
+    """SHA-256 over what the samples say, in their order."""
+    return digest([[s.id, s.input, s.target, s.group, list(s.evidence), list(s.accept)] for s in samples])
+
+
+def load_task(folder: str | Path) -> Task:
+    """Read a task folder; raises LabError naming file and line for anything that can't be read."""
+    folder = Path(folder)
+    settings = _read_settings(folder)
+    splits = {name: read_samples(folder / f"{name}.jsonl") for name in SPLITS}
+    _refuse_duplicate_ids(folder, splits)
+    known = {"name", "instruction", "scorer"}
+    task = Task(name=settings.get("name", folder.name), instruction=settings["instruction"], scorer=settings["scorer"],
+                documents=tuple(read_documents(folder)), settings={k: v for k, v in settings.items() if k not in known},
+                folder=str(folder), **{k: tuple(v) for k, v in splits.items()})
+    document_ids = {d.id for d in task.documents}
+    for name in SPLITS:
+        for sample in task.split(name):
+            missing = [e for e in sample.evidence if e not in document_ids]
+            if missing:
+                raise LabError(f"{folder / name}.jsonl: {sample.id} names evidence {missing[0]!r}, but no document has that id")
+    return task
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    path = folder / "task.toml"
+    if not folder.is_dir():
+        raise LabError(f"{folder}: no such task folder; make one with: lab import FILE --input COLUMN --target COLUMN --out {folder}")
+    if not path.exists():
+        raise LabError(f"{path}: missing; a task folder needs it with name, instruction and scorer")
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LabError(f"{path}: {error}") from None
+    for key in ("instruction", "scorer"):
+        if not isinstance(settings.get(key), str):
+            raise LabError(f"{path}: {key} is missing or no text")
+    return settings
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """The samples of one JSONL file."""
+    if not path.exists():
+        raise LabError(f"{path}: missing; a task needs train.jsonl, validation.jsonl and test.jsonl")
+    samples = []
+    for number, row in read_jsonl(path):
+        where = f"{path}, line {number}"
+        unknown = set(row) - SAMPLE_FIELDS
+        if unknown:
+            raise LabError(f"{where}: unknown field {sorted(unknown)[0]!r}; fields are {', '.join(sorted(SAMPLE_FIELDS))}")
+        for key in ("id", "input", "target"):
+            if key not in row:
+                raise LabError(f"{where}: field {key!r} is missing")
+            if not isinstance(row[key], str):
+                raise LabError(f"{where}: field {key!r} must be text, not {type(row[key]).__name__}")
+        if not row["input"].strip() or not row["target"].strip():
+            raise LabError(f"{where}: empty {'input' if not row['input'].strip() else 'target'}; remove the row or fill it")
+        for key in ("evidence", "accept"):
+            if not (isinstance(row.get(key, []), list) and all(isinstance(e, str) for e in row.get(key, []))):
+                raise LabError(f"{where}: field {key!r} must be a list of texts")
+        samples.append(Sample(row["id"], row["input"], row["target"], str(row.get("group", "")), tuple(row.get("evidence", ())), tuple(row.get("accept", ()))))
+    if not samples:
+        raise LabError(f"{path}: the file has no rows")
+    return samples
+
+
+def read_jsonl(path: Path):
+    """(line number, object) for each line that isn't blank; raises LabError with the line of anything else."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[:error.start].count(b"\n") + 1
+        raise LabError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8 (or give lab import --encoding)") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise LabError(f"{path}, line {number}: broken JSON ({error.msg} at character {error.pos})") from None
+        if not isinstance(row, dict):
+            raise LabError(f"{path}, line {number}: a JSON object is needed, not {type(row).__name__}")
+        yield number, row
+
+
+def read_documents(folder: Path) -> list[Document]:
+    """``documents.jsonl`` ({"id", "text", "title"?}) or ``documents/**/*.md|.txt``; an empty list where there are none."""
+    path, directory = folder / "documents.jsonl", folder / "documents"
+    documents: list[Document] = []
+    if path.exists():
+        for number, row in read_jsonl(path):
+            if not isinstance(row.get("id"), str) or not isinstance(row.get("text"), str) or not row["text"].strip():
+                raise LabError(f"{path}, line {number}: a document needs an id and a text that isn't empty")
+            documents.append(Document(row["id"], row["text"], str(row.get("title", ""))))
+    elif directory.is_dir():
+        documents = read_document_folder(directory)
+    ids = [d.id for d in documents]
+    if len(set(ids)) != len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise LabError(f"{path}: document id {twice!r} stands twice; ids must differ")
+    return documents
+
+
+def read_document_folder(directory: Path) -> list[Document]:
+    """Every .md and .txt file below a folder; its path is its id, its first line its title."""
+    files = sorted(p for p in directory.rglob("*") if p.suffix.lower() in (".md", ".txt") and p.is_file())
+    if not files:
+        raise LabError(f"{directory}: no .md or .txt file in it")
+    documents = []
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8-sig").strip()
+        except UnicodeDecodeError:
+            raise LabError(f"{file}: not UTF-8 text; save it as UTF-8") from None
+        if text:
+            first = text.splitlines()[0].lstrip("# ").strip()
+            documents.append(Document(str(file.relative_to(directory)), text, first if len(first) <= 100 else ""))
+    return documents
+
+
+def _refuse_duplicate_ids(folder: Path, splits: dict[str, list[Sample]]) -> None:
+    seen: dict[str, str] = {}
+    for name, samples in splits.items():
+        for line, sample in enumerate(samples, 1):
+            if sample.id in seen:
+                raise LabError(f"{folder / name}.jsonl, row {line}: id {sample.id!r} already stands in {seen[sample.id]}; ids must differ")
+            seen[sample.id] = f"{name}.jsonl"
+
+
+def write_task(task: Task, folder: Path) -> None:
+    """Write a task folder; the splits first, ``task.toml`` last, so that a half-written folder is no task."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SPLITS:
+        rows = []
+        for s in task.split(name):
+            row = {"id": s.id, "input": s.input, "target": s.target, "group": s.group, "evidence": list(s.evidence), "accept": list(s.accept)}
+            rows.append(json.dumps({k: v for k, v in row.items() if v not in ("", [])}, ensure_ascii=False))
+        (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    if task.documents:
+        rows = [json.dumps({k: v for k, v in asdict(d).items() if v}, ensure_ascii=False) for d in task.documents]
+        (folder / "documents.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    settings = {"name": task.name, "instruction": task.instruction, "scorer": task.scorer} | task.settings
+    # A JSON string is a TOML basic string, and JSON numbers and booleans are TOML's.
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+    (folder / "task.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")

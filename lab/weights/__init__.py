@@ -1,0 +1,1 @@
+"""What changes in the model: one file a method, and the training loop they share."""

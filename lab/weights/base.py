@@ -1,0 +1,67 @@
+"""What every weight method is: it adapts a base network to training data and can put the result back on later.
+
+``Lora(rank=16).adapt(model, data, folder, seed, progress)`` writes the adapter and its log into ``folder``;
+``Lora(rank=16).apply(model, folder)`` gives the model with it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lab.models.local import LocalModel
+from lab.schema import Document, Prompt
+
+Progress = Callable[[int, int, str], None]
+"""Called with (steps done, steps in all, a few words)."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What an adaptation may learn from."""
+
+    pairs: tuple[tuple[Prompt, str], ...] = ()
+    validation: tuple[tuple[Prompt, str], ...] = ()
+    documents: tuple[Document, ...] = ()
+
+
+@dataclass
+class TrainingLog:
+    """What an adaptation used and how it went."""
+
+    steps: int = 0
+    best_step: int = 0
+    trained_tokens: int = 0
+    target_tokens: int = 0
+    seconds: float = 0.0
+    trained_parameters: int = 0
+    validation_looks: int = 0
+    validation_accuracy: float = 0.0
+    """Share of validation items whose every target token is the model's first choice (teacher-forced exact match)."""
+    validation_nll: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Weights(ABC):
+    """Settings of one weight method; all of it goes into the key."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    trains: ClassVar[bool] = True
+
+    @abstractmethod
+    def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
+        """Learn, and write what was learned into ``folder``; ``start`` is the folder of an adaptation to go on from."""
+
+    @abstractmethod
+    def apply(self, model: LocalModel, folder: Path) -> LocalModel:
+        """The model with what was learned; the base's own network stays as it is."""
+
+    def study_stage(self) -> Weights | None:
+        """The settings of a stage on the documents' text that comes first, where there is one."""
+        return None

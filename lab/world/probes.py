@@ -1,0 +1,105 @@
+"""Probes: what a base model can do, asked about entities and wordings that pretraining never saw.
+
+``probe("reading_5")`` gives 200 (Sample, Prompt) pairs, the same for ever; any model can be asked them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.schema import Example, LabError, Passage, Prompt, Sample
+from lab.world.documents import draw_passage
+from lab.world.facts import ask
+from lab.world.formats import SLOT_FRAMES, draw_format, draw_labelling, draw_slots
+from lab.world.names import NameMaker
+from lab.world.operations import OPERATIONS, draw_arithmetic
+from lab.world.public import public_world
+
+ITEMS = 200
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One ability and its items."""
+
+    name: str
+    says: str
+    items: tuple[tuple[Sample, Prompt], ...]
+
+
+def _public_facts(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
+    fact = _UNASKED[number % len(_UNASKED)]
+    return Prompt("Answer the question.", ask(fact, rng)), fact.value
+
+
+def _reading(count: int) -> Callable[[random.Random, NameMaker, int], tuple[Prompt, str]]:
+    def build(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
+        drawn = [draw_passage(rng, names) for _ in range(count)]
+        fact = rng.choice(rng.choice(drawn)[1])
+        passages = tuple(Passage(f"p{i}", f"d{i}", text) for i, (text, _) in enumerate(drawn))
+        return Prompt("Answer the question from the passages.", ask(fact, rng), passages=passages), fact.value
+
+    return build
+
+
+def _format_examples(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
+    frame, slots = rng.choice(SLOT_FRAMES)
+    write = draw_format(slots, rng)
+    rows = [(frame.format(**v), write(v)) for v in (draw_slots(names, rng) for _ in range(6))]
+    examples = tuple(Example(f"e{i}", x, y) for i, (x, y) in enumerate(rows[:5]))
+    return Prompt("Follow the examples.", rows[5][0], examples), rows[5][1]
+
+
+def _label_examples(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
+    labelling, sentences = draw_labelling(rng), rng.random() < 0.5
+    rows = [labelling.draw(rng, names, sentences) for _ in range(13)]
+    while rows[12][1] not in {y for _, y in rows[:12]}:
+        rows[12] = labelling.draw(rng, names, sentences)
+    examples = tuple(Example(f"e{i}", x, y) for i, (x, y) in enumerate(rows[:12]))
+    return Prompt("Give the label.", rows[12][0], examples), rows[12][1]
+
+
+def _operation(unseen: bool) -> Callable[[random.Random, NameMaker, int], tuple[Prompt, str]]:
+    def build(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
+        operation = rng.choice(OPERATIONS)
+        text = operation.draw(rng)
+        return Prompt(rng.choice(operation.unseen() if unseen else operation.seen()), text), operation.apply(text)
+
+    return build
+
+
+def _arithmetic(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
+    text, result = draw_arithmetic(rng)
+    return Prompt("", text), result
+
+
+_UNASKED = public_world().unasked()
+_BUILDERS: dict[str, tuple[str, Callable[[random.Random, NameMaker, int], tuple[Prompt, str]]]] = {
+    "public_facts": ("public facts, by questions never asked in pretraining", _public_facts),
+    "reading_1": ("reading an answer in one passage about an unseen entity", _reading(1)),
+    "reading_5": ("reading an answer among five passages about unseen entities", _reading(5)),
+    "format_examples": ("following five worked examples to an arbitrary format", _format_examples),
+    "label_examples": ("following twelve worked examples to an arbitrary label", _label_examples),
+    "instruction": ("following an unseen wording of an instruction, without examples", _operation(True)),
+    "word_operations": ("operations on words, in seen wordings, without examples", _operation(False)),
+    "arithmetic": ("sums and differences below 100", _arithmetic),
+}
+PROBES = tuple(_BUILDERS)
+
+
+def probe(name: str, items: int = ITEMS) -> Probe:
+    """One probe with its first ``items`` items; raises LabError for an unknown name."""
+    if name not in _BUILDERS:
+        raise LabError(f"unknown probe {name!r}; one of {', '.join(PROBES)}")
+    says, build = _BUILDERS[name]
+    rng = random.Random(f"probe {name}")
+    names = NameMaker(rng, "probe")
+    drawn = []
+    for number in range(items):
+        prompt, target = build(rng, names, number)
+        drawn.append((Sample(f"{name}-{number}", prompt.input, target), prompt))
+    return Probe(name, says, tuple(drawn))
+
+
