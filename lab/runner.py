@@ -180,19 +180,21 @@ class Runner:
         weights = spec.candidate.weights
         if not weights.trains:
             return ""
-        task = self.scoped(spec)
-        start = None
-        if stage := weights.study_stage():
-            study = self._adaptation_key(stage, "", 0, {"documents": task.documents_digest})
-            start = (study, lambda: self._produce(study, stage, TrainingData(documents=task.documents), 0, None))
-        parts = {"pairs": digest([[s.id, s.input, s.target, s.group] for s in task.train]), "validation": digest([[s.id, s.input, s.target] for s in task.validation]),
-                 "context": settings_of(spec.candidate.context), "prompt": spec.candidate.context.digest_parts(task, self.tools)}
-        what = self._adaptation_key(weights, key_of(start[0]) if start else "", spec.seed, parts)
+        study, what = self._adaptation_keys(spec)
         entry = self.store.find("adaptation", key_of(what))
         if entry is None or (with_weights and not self._has_weights(entry)):
-            folder = start[1]().folder if start else None
+            folder = self._produce(study, weights.study_stage(), TrainingData(documents=self.task.documents), 0, None).folder if study else None
             entry = self._produce(what, weights, lambda: self._training_data(spec), spec.seed, folder)
         return entry.key
+
+    def _adaptation_keys(self, spec: RunSpec) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """What produces the study stage (None where there is none), and what produces the adaptation."""
+        task, weights, context = self.scoped(spec), spec.candidate.weights, spec.candidate.context
+        stage = weights.study_stage()
+        study = self._adaptation_key(stage, "", 0, {"documents": task.documents_digest}) if stage else None
+        parts = {"pairs": digest([[s.id, s.input, s.target, s.group] for s in task.train]), "validation": digest([[s.id, s.input, s.target] for s in task.validation]),
+                 "context": settings_of(context), "prompt": context.digest_parts(task, self.tools)}
+        return study, self._adaptation_key(weights, key_of(study) if study else "", spec.seed, parts)
 
     def _adaptation_key(self, weights: Weights, start: str, seed: int, parts: dict[str, Any]) -> dict[str, Any]:
         return {"kind": "adaptation", "model": self.model.revision, "weights": settings_of(weights), "seed": seed, "start": start} | parts
@@ -352,6 +354,12 @@ class Runner:
         return cells
 
     # What is stored already
+
+    def is_stored(self, spec: RunSpec, split: str) -> bool:
+        """Whether the spec's completions of a split are in the store."""
+        adaptation = key_of(self._adaptation_keys(spec)[1]) if spec.candidate.weights.trains else ""
+        task = self.scoped(spec)
+        return self.store.find("evaluation", key_of(self._evaluation_key(spec.candidate.context, task, adaptation, task.split(split)))) is not None
 
     def _settings(self, candidate: Candidate) -> dict[str, Any]:
         return {"context": settings_of(candidate.context), "weights": settings_of(candidate.weights)}

@@ -71,8 +71,8 @@ class Entry:
 class Store:
     """Results of one LAB_HOME, with committed ones beneath."""
 
-    def __init__(self, home: Path | None = None, committed: Path | None = COMMITTED) -> None:
-        self.home, self.committed = home or lab_home(), committed
+    def __init__(self, home: Path | None = None, committed: Path | None = COMMITTED, committed_kinds: tuple[str, ...] = KINDS) -> None:
+        self.home, self.committed, self.committed_kinds = home or lab_home(), committed, committed_kinds
         try:
             (self.home / "locks").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -92,7 +92,7 @@ class Store:
 
     def _candidates(self, kind: str, key: str) -> Iterator[Entry]:
         yield Entry(kind, key, self.home / "results" / kind / key)
-        if self.committed and self.committed.is_dir():
+        if self.committed and self.committed.is_dir() and kind in self.committed_kinds:
             for study in sorted(p for p in self.committed.iterdir() if (p / "results").is_dir()):
                 yield Entry(kind, key, study / "results" / kind / key, True)
 

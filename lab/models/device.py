@@ -83,3 +83,14 @@ def machine(device: str = "auto", dtype: str = "auto") -> Machine:
         dtype = cpu_dtype() if device == "cpu" else "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
     name = torch.cuda.get_device_name() if device == "cuda" else f"{_cpu_name()} x{threads}"
     return Machine(device, dtype, threads, name)
+
+
+def can_compile(here: Machine) -> bool:
+    """Whether torch.compile can work: on a CPU it needs a C++ compiler and Python's headers."""
+    import shutil
+    import sysconfig
+
+    if here.device != "cpu":
+        return here.device == "cuda"
+    headers = os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h"))
+    return headers and any(shutil.which(c) for c in ("c++", "g++", "clang++"))

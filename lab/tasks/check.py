@@ -135,15 +135,8 @@ def _near_duplicates(task: Task, most: int = 20_000) -> list[Finding]:
 
 
 def _sizes(task: Task) -> list[Finding]:
-    from lab.measure.statistics import detectable_difference
-
-    difference = detectable_difference(len(task.test), len({s.group or s.id for s in task.test}))
     sizes = ", ".join(f"{len(task.split(s)):,} {s}" for s in SPLITS)
-    findings = [Finding("note", "size", f"{sizes}, {len(task.documents):,} documents; with {len(task.test)} test items a difference of about "
-                        f"{100 * difference:.0f} points can be detected (80 % power, answers differing on a quarter of the items)")]
-    if len(task.test) < 50:
-        findings.append(Finding("warning", "small_test", f"only {len(task.test)} test items: smaller differences than {100 * difference:.0f} points will stay undecided"))
-    return findings
+    return [Finding("note", "size", f"{sizes}, {len(task.documents):,} documents")]
 
 
 def _balance(task: Task) -> list[Finding]:

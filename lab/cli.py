@@ -1,0 +1,246 @@
+"""The ``lab`` command.
+
+``lab decide datasets/triage --methods zero_shot,few_shot,lora --sizes 100,400 --seeds 3 --budget 20m``
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lab import __version__
+from lab.schema import LabError
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+                  help="Measure prompting, retrieval and fine-tuning on your own task, matched, and decide.")
+console = Console()
+
+Model = Annotated[str, typer.Option(help="bundled name, local folder or Hub id")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+Embedder = Annotated[str, typer.Option(help="'embedder' (the lab's own), a sentence-transformers folder or a Hub id")]
+Folder = Annotated[Path, typer.Argument(help="task folder")]
+DEFAULT_MODEL = "nano"
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.print(f"decision-lab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option(help="show the traceback of an error")] = False,
+            version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    """Options of every command."""
+
+
+def _names(text: str) -> list[str]:
+    return [t.strip() for t in text.split(",") if t.strip()]
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        return [int(t) for t in _names(text)]
+    except ValueError:
+        raise LabError(f"{option} {text}: whole numbers with commas between them, such as 100,400") from None
+
+
+@app.command()
+def decide(
+    task: Folder,
+    model: Model = DEFAULT_MODEL,
+    methods: Annotated[str, typer.Option(help="arms, with commas")] = "",
+    ranks: Annotated[str, typer.Option(help="LoRA ranks")] = "16",
+    sizes: Annotated[str, typer.Option(help="labelled examples (train + validation); all by default")] = "",
+    seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 3,
+    budget: Annotated[str, typer.Option(help="drop cells, dearest first, until the forecast fits: 20m, 2h")] = "",
+    device: Device = "auto",
+    embedder: Embedder = "embedder",
+    margin: Annotated[float, typer.Option(help="accuracy (share of 1) that a cheaper arm may lose")] = 0.05,
+    monthly_requests: Annotated[int, typer.Option(help="requests a month")] = 10_000,
+    price_per_hour_usd: Annotated[float, typer.Option(help="price of the machine; the default is an example")] = 1.0,
+    months: Annotated[int, typer.Option(help="months over which fixed costs are spread")] = 12,
+    latency_limit: Annotated[float | None, typer.Option(help="seconds a request may take")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the report")] = None,
+    fresh: Annotated[bool, typer.Option(help="measure on this machine; of committed studies reuse only what validation chose")] = False,
+    allow_leak: Annotated[bool, typer.Option(help="run although test items stand in train; the report says so")] = False,
+    allow_scorer_code: Annotated[bool, typer.Option(help="run the task's own module:function scorer")] = False,
+    plan_only: Annotated[bool, typer.Option("--plan-only", help="say what would be run and stop")] = False,
+) -> None:
+    """Run the arms on a task and decide between them."""
+    from lab.commands import run_decide
+
+    command = "lab decide " + shlex.join(_repeatable(sys.argv))
+    run_decide(console, command=command, folder=task, model_name=model, method_names=_names(methods), ranks=_numbers(ranks, "--ranks"), sizes=_numbers(sizes, "--sizes"),
+               seeds=seeds, budget=budget, device=device, embedder=embedder, out=out, fresh=fresh, allow_leak=allow_leak, allow_scorer_code=allow_scorer_code,
+               plan_only=plan_only, settings={"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
+                                                  "latency_limit_seconds": latency_limit})
+
+
+def _repeatable(arguments: list[str]) -> list[str]:
+    """The user's own arguments after ``decide``, all flags included."""
+    return arguments[arguments.index("decide") + 1:] if "decide" in arguments else []
+
+
+@app.command()
+def check(task: Folder, model: Model = DEFAULT_MODEL) -> None:
+    """Look at a task's data: size, splits, leaks, duplicates, conflicts, balance, lengths."""
+    from lab.commands import run_check
+
+    if run_check(console, task, model):
+        raise typer.Exit(1)
+
+
+@app.command(name="import")
+def import_(
+    source: Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet file, or a Hub dataset id")],
+    out: Annotated[Path, typer.Option(help="task folder to write")],
+    input: Annotated[str, typer.Option(help="column with the input")] = "",
+    target: Annotated[str, typer.Option(help="column with the target")] = "",
+    id: Annotated[str, typer.Option(help="column with ids")] = "",
+    group: Annotated[str, typer.Option(help="column whose equal values never stand on both sides of a split")] = "",
+    evidence: Annotated[str, typer.Option(help="column with ids of the documents that hold the answer")] = "",
+    documents: Annotated[Path | None, typer.Option(help="folder with .md and .txt files")] = None,
+    test: Annotated[str, typer.Option(help="a file of its own for the test split")] = "",
+    validation: Annotated[str, typer.Option(help="a file of its own for the validation split")] = "",
+    instruction: Annotated[str, typer.Option(help="what the model is told to do")] = "",
+    scorer: Annotated[str, typer.Option(help="exact, label, any, number, json, f1 or record; guessed by default")] = "",
+    encoding: Annotated[str, typer.Option(help="of CSV files")] = "utf-8",
+    seed: Annotated[int, typer.Option(help="of the split")] = 0,
+    force: Annotated[bool, typer.Option(help="replace an existing task folder")] = False,
+) -> None:
+    """Make a task folder from a file."""
+    from lab.commands import run_import
+
+    run_import(console, source, out, force=force, columns={"input_column": input, "target_column": target, "id_column": id, "group_column": group, "evidence_column": evidence},
+               documents=documents, test_source=test, validation_source=validation, instruction=instruction, scorer=scorer, encoding=encoding, seed=seed)
+
+
+@app.command()
+def report(
+    study: Annotated[Path, typer.Argument(help="study.json or its folder")],
+    out: Annotated[Path | None, typer.Option(help="folder to write to; the study's own by default")] = None,
+    margin: float = 0.05, monthly_requests: int = 10_000, price_per_hour_usd: float = 1.0, months: int = 12, latency_limit: float | None = None,
+) -> None:
+    """Write HTML, Markdown and JSON from a stored study, without running anything."""
+    from lab.commands import run_report
+
+    run_report(console, study, out, {"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
+                                     "latency_limit_seconds": latency_limit})
+
+
+@app.command()
+def runs(task: Annotated[str, typer.Option(help="only studies of this task")] = "") -> None:
+    """List what is stored."""
+    from lab.commands import run_runs
+
+    run_runs(console, task)
+
+
+@app.command()
+def prune(
+    damaged: Annotated[bool, typer.Option(help="remove damaged and unfinished results")] = False,
+    weights: Annotated[bool, typer.Option(help="remove adaptations (they are trained again where needed)")] = False,
+    older_than_days: Annotated[float | None, typer.Option(help="remove results older than this")] = None,
+    everything: Annotated[bool, typer.Option(help="remove all of your results")] = False,
+) -> None:
+    """Free disk space; committed studies stay."""
+    from lab.commands import run_prune
+
+    run_prune(console, damaged=damaged, weights=weights, older_than_days=older_than_days, everything=everything)
+
+
+@app.command()
+def generate(out: Annotated[Path, typer.Option(help="folder of the task folders")] = Path("datasets"),
+             name: Annotated[str, typer.Option(help="one task only")] = "",
+             rare_format: bool = True, label_noise: float = 0.0, distractors: int = 0, wordings: int = 1, known_facts: bool = False,
+             train: int = 2000, validation: int = 300, test: int = 600, seed: int = 1) -> None:
+    """Write the bundled tasks, or variants with other knobs."""
+    from lab.commands import run_generate
+
+    run_generate(console, out, name, rare_format=rare_format, label_noise=label_noise, distractors=distractors, wordings=wordings, known_facts=known_facts,
+                 train=train, validation=validation, test=test, seed=seed)
+
+
+@app.command()
+def pretrain(
+    work: Annotated[Path, typer.Option(help="folder of checkpoints, log and result; outside the checkout")],
+    text: Annotated[str, typer.Option(help="plain English text (.txt or .gz, form feeds between documents), or none")],
+    size: Annotated[str, typer.Option(help="nano or small")] = "nano",
+    tokens: Annotated[float | None, typer.Option(help="millions of tokens")] = None,
+    device: Device = "auto",
+    compile: Annotated[bool, typer.Option(help="torch.compile; needs a C++ compiler on a CPU")] = True,
+) -> None:
+    """Pretrain a base model on the generated world; goes on where it stopped."""
+    from lab.commands import run_pretrain
+
+    run_pretrain(console, work, text, size, tokens, device, compile)
+
+
+@app.command(name="train-embedder")
+def train_embedder(text: Annotated[str, typer.Option(help="plain English text, or none")], out: Annotated[Path, typer.Option(help="folder to write")], epochs: int = 3) -> None:
+    """Train the static embedder."""
+    from lab.world.embedder import train_embedder as train
+
+    console.print(str(train(None if text == "none" else Path(text), out, epochs=epochs)))
+
+
+@app.command()
+def card(model: Model = DEFAULT_MODEL, text: Annotated[str, typer.Option(help="the pretraining text, for the likelihood of its held-out part")] = "none",
+         device: Device = "auto", out: Annotated[Path | None, typer.Option(help="file to write; the model's own README.md by default")] = None) -> None:
+    """Measure a base model's probes and write its card."""
+    from lab.commands import run_card
+
+    run_card(console, model, text, device, out)
+
+
+@app.command(name="embedder-card")
+def embedder_card(queries: Annotated[Path, typer.Argument(help="JSONL files' folder with question and context fields")], embedder: Embedder = "embedder",
+                  out: Annotated[Path | None, typer.Option(help="file to write")] = None) -> None:
+    """Measure an embedder's recall beside BM25 and write its card."""
+    from lab.commands import run_embedder_card
+
+    run_embedder_card(console, queries, embedder, out)
+
+
+def main() -> None:
+    """Entry point: every expected mistake is one line, ``--debug`` shows the traceback."""
+    errors = Console(stderr=True)
+    if "--debug" in sys.argv:
+        app(standalone_mode=True)
+        return
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code or 0)
+    except LabError as error:
+        errors.print(f"lab: {error}", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("\nlab: stopped; what is finished is stored, the same command goes on from there", markup=False)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        errors.print(f"lab: {error.filename or ''} {error.strerror}; what was stored before is intact", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            errors.print(f"lab: {error.format_message()}", markup=False, soft_wrap=True)
+            sys.exit(getattr(error, "exit_code", 2))
+        text = (str(error).splitlines() or [""])[0]
+        errors.print(f"lab: {type(error).__name__}: {text} (this is a bug or an unforeseen input; lab --debug ... shows where)", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""What the commands do; ``lab.cli`` only reads their options."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lab.measure.power import power_findings
+from lab.schema import LabError
+from lab.tasks.check import check_task, require_sound
+from lab.tasks.task import Task, load_task, write_task
+
+FROZEN_ARMS = ["zero_shot", "few_shot"]
+
+
+def default_methods(task: Task) -> list[str]:
+    """Prompting and LoRA, and with documents also retrieval, both together, and the closed-book arm that studied them."""
+    retrieval = ["rag", "rag_lora", "study_lora"] if task.documents else []
+    return [*FROZEN_ARMS, *(["few_shot_rag"] if task.documents else ["few_shot_nearest"]), *retrieval, "lora"]
+
+
+def run_decide(console: Console, *, command: str, folder: Path, model_name: str, method_names: list[str], ranks: list[int], sizes: list[int], seeds: int, budget: str,
+               device: str, embedder: str, out: Path | None, fresh: bool, allow_leak: bool, allow_scorer_code: bool, plan_only: bool, settings: dict[str, Any]) -> None:
+    """Check, plan, run, decide, report."""
+    from lab.plan import apply_budget, expand, forecast, parse_budget
+
+    task = load_task(folder)
+    budget_seconds = parse_budget(budget)
+    plan = expand(method_names or default_methods(task), ranks, sizes or [len(task.labelled)], seeds, task)
+
+    from lab.abilities import NEEDED, abilities
+    from lab.context.base import Tools
+    from lab.decide import Settings
+    from lab.decide import decide as conclude
+    from lab.forecast import Forecast
+    from lab.measure.statistics import detectable_difference
+    from lab.models.device import machine
+    from lab.models.local import load_model
+    from lab.report.write import write_report
+    from lab.runner import Runner
+    from lab.store import KINDS, Store
+    from lab.terminal import TerminalProgress, show_decision, show_findings, show_plan
+
+    chosen_settings = Settings(**settings)
+    findings = require_sound(task, allow_leak)
+    store = Store(committed_kinds=("choice",) if fresh else KINDS)
+    model = load_model(model_name, machine(device))
+    machine_here = model.machine
+    console.print(f"[bold]{task.name}[/bold] with {model.name} on {machine_here.device} ({machine_here.name}, {machine_here.dtype}, {machine_here.threads} threads)", highlight=False)
+    show_findings(console, findings)
+    plan.detectable = detectable_difference(len(task.test), len({s.group or s.id for s in task.test}))
+    runner = Runner(task, model, store, Tools(embedder, store.cache / "vectors"), allow_scorer_code=allow_scorer_code)
+    _warn_of_long_items(console, runner)
+    seconds = Forecast(runner, plan)
+    forecast(plan, seconds.cell, seconds.search)
+    apply_budget(plan, budget_seconds)
+    show_plan(console, plan)
+    if plan_only:
+        return
+    out = out or Path("lab-reports") / f"{task.name}-{model.name.replace('/', '-')}"
+
+    def keep(study) -> None:
+        study.save(out / "study.json")
+
+    with TerminalProgress(console, plan) as progress:
+        runner.progress = progress
+        probes = abilities(model, store, NEEDED, progress=progress)
+        study = runner.run(plan, findings, keep)
+    study.probes = probes
+    study.settings |= {"command": command, "allow_leak": allow_leak, "test_looks": count_test_looks(store, study)}
+    study.save(out / "study.json")
+    decision = conclude(study, chosen_settings)
+    show_decision(console, study, decision)
+    paths = write_report(study, decision, out)
+    if decision.provisional:
+        full = f"lab decide {folder} --model {model_name} --methods {','.join(m.name for m in plan.methods)} --sizes {','.join(map(str, plan.sizes))} --seeds 3"
+        console.print(f"The full decision, with three draws of the training sample: {full}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {paths['html']}", highlight=False, soft_wrap=True)
+
+
+def _warn_of_long_items(console: Console, runner) -> None:
+    """Say which test items can't fit the window: they end as errors and count as not right."""
+    from lab.schema import Prompt
+
+    reserve = runner.decoding.max_tokens
+    long = [s.id for s in runner.task.test if runner.model.encode(Prompt(runner.task.instruction, s.input), reserve).error]
+    if len(long) == len(runner.task.test):
+        raise LabError(f"{runner.task.folder}: no test item fits the window of {runner.model.name} ({runner.model.window} tokens, {reserve} kept for the answer); take another model")
+    if long:
+        console.print(f"[yellow]warning [/] {len(long)} test items are longer than the window of {runner.model.window} tokens and will count as errors: {', '.join(long[:5])}", highlight=False)
+
+
+def count_test_looks(store, study) -> int:
+    """How many specs have been completed on exactly these test items, ever, in this store: each is a look."""
+    keys = {c.evaluation for c in study.cells if c.evaluation}
+    wanted = {e.record["what"]["items"] for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.key in keys}
+    return len({e.key for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.record["what"].get("items") in wanted})
+
+
+def run_check(console: Console, folder: Path, model_name: str) -> bool:
+    """Show the findings; True where there are errors."""
+    from lab.models.local import BUNDLED
+    from lab.terminal import show_findings
+
+    task = load_task(folder)
+    from lab.tasks.scorers import scorer_for
+
+    if ":" not in task.scorer:
+        scorer_for(task)
+    source = BUNDLED / model_name if (BUNDLED / model_name).is_dir() else Path(model_name)
+    count, window = None, None
+    if (source / "tokenizer.json").exists():
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        count, window = lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), int(tokenizer.model_max_length)
+    findings = [*check_task(task, count, window), *power_findings(task)]
+    console.print(f"[bold]{task.name}[/bold] ({folder}), scorer {task.scorer}", highlight=False)
+    show_findings(console, findings)
+    return any(f.level == "error" for f in findings)
+
+
+def run_import(console: Console, source: str, out: Path, *, force: bool, columns: dict[str, str], documents: Path | None, **options: Any) -> None:
+    """Write the task folder and show what was guessed."""
+    from lab.tasks.importing import import_task
+    from lab.terminal import show_findings
+
+    if out.exists() and any(out.iterdir()) and not force:
+        raise LabError(f"{out}: exists and is not empty; give another --out, or --force to replace it")
+    if documents is not None and not documents.is_dir():
+        raise LabError(f"--documents {documents}: no such folder")
+    task, chosen = import_task(source, name=out.name, documents=documents, **options, **columns)
+    if out.exists():
+        shutil.rmtree(out)
+    write_task(task, out)
+    named = ", ".join(f"{k} = {v}" for k, v in vars(chosen).items() if v)
+    console.print(f"{out}: {len(task.train):,} train, {len(task.validation):,} validation, {len(task.test):,} test, {len(task.documents):,} documents", highlight=False)
+    console.print(f"columns: {named}; scorer: {task.scorer}; instruction: {task.instruction!r} (both are in {out}/task.toml)", highlight=False, markup=False, soft_wrap=True)
+    written = load_task(out)
+    show_findings(console, [*check_task(written), *power_findings(written)])
+
+
+def run_report(console: Console, path: Path, out: Path | None, settings: dict[str, Any]) -> None:
+    """Reports from a stored study."""
+    from lab.decide import Settings, decide
+    from lab.report.write import write_report
+    from lab.study import Study
+    from lab.terminal import show_decision
+
+    file = path / "study.json" if path.is_dir() else path
+    study = Study.load(file)
+    decision = decide(study, Settings(**settings))
+    show_decision(console, study, decision)
+    for made in write_report(study, decision, out or file.parent).values():
+        console.print(str(made), highlight=False, soft_wrap=True)
+
+
+def run_runs(console: Console, task: str) -> None:
+    """One line a result, damaged ones marked."""
+    from lab.store import Store
+
+    store = Store()
+    table = Table(box=None, pad_edge=False)
+    for column in ("kind", "key", "what", "seconds", "made", "where"):
+        table.add_column(column)
+    count = 0
+    for entry in store.entries():
+        where = "committed" if entry.committed else "own"
+        if entry.damaged:
+            table.add_row(entry.kind, entry.key[:12], "damaged", "", "", where)
+            continue
+        record = entry.record
+        what = record["what"]
+        words = what.get("probe") or " ".join(str(what.get(k, {}).get("name", "")) for k in ("context", "weights") if isinstance(what.get(k), dict))
+        count += 1
+        table.add_row(entry.kind, entry.key[:12], words + (f" {record['result'].get('split', '')}" if entry.kind == "evaluation" else ""),
+                      f"{record['made'].get('seconds', 0):.1f}", record["made"]["date"][:16], where)
+    console.print(table)
+    console.print(f"{count} results in {store.home} and committed studies", highlight=False, soft_wrap=True)
+
+
+def run_prune(console: Console, **what: Any) -> None:
+    """Remove and say how much was freed."""
+    from lab.store import Store
+
+    if not any(what.values()):
+        raise LabError("lab prune: say what: --damaged, --weights, --older-than-days N or --everything")
+    removed, freed = Store().prune(**what)
+    console.print(f"removed {removed} results, freed {freed / 1e6:.1f} MB", highlight=False)
+
+
+def run_generate(console: Console, out: Path, name: str, **knobs: Any) -> None:
+    """Write generated task folders."""
+    from lab.world.tasks import GENERATORS, Knobs, generate
+
+    for task_name in [name] if name else list(GENERATORS):
+        task = generate(task_name, Knobs(**knobs))
+        write_task(task, out / task_name)
+        console.print(f"{out / task_name}: {len(task.train):,} / {len(task.validation):,} / {len(task.test):,} items, {len(task.documents):,} documents", highlight=False)
+
+
+def run_pretrain(console: Console, work: Path, text: str, size: str, tokens: float | None, device: str, compile_model: bool) -> None:
+    """Pretrain, with progress and time left."""
+    from dataclasses import replace
+
+    from lab.models.device import can_compile, machine
+    from lab.terminal import minutes
+    from lab.world.pretrain import SIZES, pretrain
+
+    if size not in SIZES:
+        raise LabError(f"--size {size}: one of {', '.join(SIZES)}")
+    config = SIZES[size] if tokens is None else replace(SIZES[size], tokens=int(tokens * 1e6))
+    here = machine(device)
+    compiling = compile_model and can_compile(here)
+    console.print(f"{size} on {here.device} ({here.name}, {here.dtype}), torch.compile {'on' if compiling else 'off'}", highlight=False)
+
+    def say(line: dict[str, Any]) -> None:
+        if line["step"] % 100 <= 1:
+            left = line["seconds"] / line["step"] * (line["steps"] - line["step"])
+            console.print(f"step {line['step']}/{line['steps']}  {line['tokens'] / 1e6:.1f}M tokens  loss {line['loss']:.3f}  about {minutes(left)} left", highlight=False)
+
+    folder = pretrain(config, None if text == "none" else Path(text), work, here, compile_model=compiling, report=say)
+    console.print(f"model: {folder}; measure it with: lab card --model {folder}", highlight=False, soft_wrap=True)
+
+
+def run_card(console: Console, model_name: str, text: str, device: str, out: Path | None) -> None:
+    """Measure the probes and write the model's card."""
+    from lab.cards import write_model_card
+    from lab.models.device import machine
+    from lab.models.local import BUNDLED, load_model
+    from lab.store import Store
+
+    model = load_model(model_name, machine(device))
+    folder = BUNDLED / model_name if (BUNDLED / model_name).is_dir() else Path(model_name)
+    path = write_model_card(model, folder, None if text == "none" else Path(text), Store(committed=None), out or folder / "README.md")
+    console.print(path.read_text(), highlight=False, markup=False)
+    console.print(f"card: {path}", highlight=False, soft_wrap=True)
+
+
+def run_embedder_card(console: Console, queries: Path, embedder: str, out: Path | None) -> None:
+    """Measure recall and write the embedder's card."""
+    from lab.cards import write_embedder_card
+    from lab.models.local import BUNDLED
+
+    path = write_embedder_card(embedder, queries, out or BUNDLED / embedder / "README.md")
+    console.print(path.read_text(), highlight=False, markup=False)
+
+

@@ -1,0 +1,152 @@
+"""Seconds before the run: a short calibration of this machine and model, then arithmetic over tokens and steps.
+
+``Forecast(runner).cell(cell)`` is 0 for what is stored already.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+
+from lab.context.passages import Passages
+from lab.methods import Method
+from lab.models.generation import generate
+from lab.plan import Plan, RunCell
+from lab.runner import CONTROLS, Runner, RunSpec
+from lab.schema import Decoding
+from lab.store import key_of
+from lab.weights.training import LOOKS, Encoded, Schedule, train
+
+SAMPLE = 12
+"""Prompts that are built to know an arm's prompt length."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds a token on this machine with this model."""
+
+    training: float
+    """Forward, backward and update, a token of a batch."""
+    reading: float
+    """A prompt token in a batch of prompts."""
+    writing: float
+    """A completion token of one item in a batch."""
+
+
+def calibrate(runner: Runner) -> Rates:
+    """Measure the rates in a few seconds, once a machine and model (kept in LAB_HOME, remeasured after a day)."""
+    model = runner.model
+    key = key_of({"model": model.revision, "machine": asdict(model.machine), "torch": torch.__version__})
+    path = runner.store.home / "calibration" / f"{key}.json"
+    if path.exists() and time.time() - path.stat().st_mtime < 86_400:
+        return Rates(**json.loads(path.read_text()))
+    width = min(160, model.window // 2)
+    vocabulary = min(1000, model.network.config.vocab_size - 1)
+    generator = np.random.default_rng(0)
+    prompts = [generator.integers(3, vocabulary, width).tolist() for _ in range(32)]
+    reading = min(_timed(lambda: generate(model.network, model.tokenizer, prompts, Decoding(1, ""))) for _ in range(2)) / (32 * width)
+    longer = _timed(lambda: generate(model.network, model.tokenizer, prompts, Decoding(9, "")))
+    writing = max(longer - reading * 32 * width, 1e-4) / (32 * 8)
+    network = model.copy_network()
+    network.requires_grad_(True)
+    items = [Encoded(p[:-12], p[-12:]) for p in prompts[:16]]
+    quiet = lambda done, total, words: None  # noqa: E731
+    train(model, network, items, [], Schedule(1e-9, 1, 1), 0, quiet, "calibration")
+    training = train(model, network, items, [], Schedule(1e-9, 1, 4), 0, quiet, "calibration").seconds / (4 * 16 * width)
+    rates = Rates(training, reading, writing)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(asdict(rates)))
+    temporary.replace(path)
+    return rates
+
+
+def _timed(work) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+class Forecast:
+    """Seconds of cells and searches."""
+
+    def __init__(self, runner: Runner, plan: Plan) -> None:
+        self.runner, self.plan = runner, plan
+        self.prompt_tokens = lru_cache(maxsize=256)(self._prompt_tokens)
+
+    @cached_property
+    def rates(self) -> Rates:
+        """The machine's rates, measured when first needed."""
+        return calibrate(self.runner)
+
+    def _prompt_tokens(self, spec: RunSpec) -> float:
+        """Mean prompt length of a spec, from a few prompts."""
+        model = self.runner.model
+        prompts = self.runner.prompts(spec, "train", SAMPLE)
+        return float(np.mean([len(model.encode(p, self.runner.decoding.max_tokens).tokens) for p in prompts]))
+
+    def evaluation(self, spec: RunSpec, items: int) -> float:
+        """Seconds to complete ``items`` prompts."""
+        return items * (self.rates.reading * self.prompt_tokens(spec) + self.rates.writing * self.runner.tokens_a_target)
+
+    def training(self, spec: RunSpec) -> float:
+        """Seconds of one adaptation, its validation looks included; a study stage counts once an arm, in its search."""
+        weights = spec.candidate.weights
+        if not weights.trains:
+            return 0.0
+        task = self.runner.scoped(spec)
+        tokens = self.prompt_tokens(spec) + self.runner.tokens_a_target
+        schedule = Schedule(weights.learning_rate, weights.epochs, weights.minimum_steps, weights.batch_size)
+        batch = min(weights.batch_size, len(task.train))
+        looks = LOOKS * len(task.validation) * tokens * self.rates.reading
+        return schedule.steps(len(task.train)) * batch * tokens * self.rates.training + looks
+
+    def study_stage(self, spec: RunSpec) -> float:
+        """Seconds of the stage on the documents, 0 where there is none."""
+        stage = spec.candidate.weights.study_stage() if spec.candidate.weights.trains else None
+        if stage is None:
+            return 0.0
+        tokens = sum(self.runner.model.count_tokens(d.text) for d in self.runner.task.documents)
+        return stage.study_epochs * tokens * self.rates.training
+
+    def cell(self, cell: RunCell) -> float:
+        """Seconds of one cell after its arm's search; 0 where its results are stored."""
+        m = self._method(cell.method).with_rank(cell.rank)
+        specs = [RunSpec(c, cell.size or self.plan.sizes[-1], cell.seed) for c in m.candidates]
+        stored = [s for s in specs if self._stored(s, "test")]
+        if stored:
+            return 0.0
+        spec = specs[len(specs) // 2]
+        searched = cell.seed == 0 and cell.size in (None, self.plan.sizes[-1], self.plan.sizes[0]) and cell.rank in (None, self.plan.ranks[-1])
+        seconds = self.evaluation(spec, len(self.runner.task.test))
+        if not searched:
+            seconds += self.training(spec) + self.evaluation(spec, len(self.runner.scoped(spec).validation))
+        if m.retrieves and cell.size in (None, self.plan.sizes[-1]):
+            control = replace(spec.candidate, context=replace(spec.candidate.context, mode="random")) if isinstance(spec.candidate.context, Passages) else spec.candidate
+            seconds += len(CONTROLS) * self.evaluation(RunSpec(control, spec.size, spec.seed), len(self.runner.task.test))
+        return seconds
+
+    def search(self, m: Method) -> float:
+        """Seconds of an arm's search: all candidates at the largest and the smallest size."""
+        ranked = m.with_rank(self.plan.ranks[-1])
+        sizes = sorted({self.plan.sizes[0], self.plan.sizes[-1]}) if m.uses_labels else [self.plan.sizes[-1]]
+        seconds, stage = 0.0, 0.0
+        for size in sizes:
+            specs = [RunSpec(c, size, 0) for c in ranked.candidates]
+            for spec in specs:
+                if not self._stored(spec, "validation"):
+                    seconds += self.training(spec) + self.evaluation(spec, len(self.runner.scoped(spec).validation))
+                    stage = stage or self.study_stage(spec)
+        return seconds + stage
+
+    def _method(self, name: str) -> Method:
+        return next(m for m in self.plan.methods if m.name == name)
+
+    def _stored(self, spec: RunSpec, split: str) -> bool:
+        return self.runner.is_stored(spec, split)

@@ -1,0 +1,114 @@
+"""What a person sees in the terminal: the plan, progress with time left, the table and the decision."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from lab.decide import Decision
+from lab.plan import Plan, RunCell
+from lab.runner import Progress as Silent
+from lab.study import Study
+from lab.tasks.check import Finding
+
+STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def minutes(seconds: float) -> str:
+    """``40 s``, ``12 min`` or ``3.5 h``"""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class TerminalProgress(Silent):
+    """Two bars on a terminal (the plan, and the piece at hand), one line a cell elsewhere."""
+
+    def __init__(self, console: Console, plan: Plan) -> None:
+        self.console, self.plan, self.started = console, plan, time.monotonic()
+        self.done_seconds, self.searched, self.arms = 0.0, set(), plan.search_seconds
+        self.bars = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("left"), TimeRemainingColumn(),
+                             console=console, transient=True) if console.is_terminal else None
+        self.whole = self.bars.add_task("all", total=max(1, len(plan.cells))) if self.bars else None
+        self.piece = self.bars.add_task("", total=1) if self.bars else None
+
+    def __enter__(self) -> TerminalProgress:
+        if self.bars:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bars:
+            self.bars.stop()
+
+    def stage(self, text: str, total: int) -> None:
+        """Begin the lower bar anew."""
+        if self.bars:
+            self.bars.reset(self.piece, total=total, description=text)
+
+    def advance(self, count: int = 1) -> None:
+        """Move the lower bar."""
+        if self.bars:
+            self.bars.advance(self.piece, count)
+
+    def finished(self, cell: RunCell, accuracy: float) -> None:
+        """A line for the cell, with the forecast of what is left in the measured pace."""
+        self.done_seconds += self.plan.seconds.get(cell, 0.0)
+        if cell.method not in self.searched:
+            self.searched.add(cell.method)
+            self.done_seconds += self.arms.get(cell.method, 0.0)
+        elapsed = time.monotonic() - self.started
+        pace = elapsed / self.done_seconds if self.done_seconds > 1 else 1.0
+        left = max(0.0, self.plan.total_seconds - self.done_seconds) * pace
+        self.console.print(f"  {cell.label:<40} {100 * accuracy:5.1f} %   [dim]{minutes(elapsed)} gone, about {minutes(left)} left[/dim]", highlight=False)
+        if self.bars:
+            self.bars.advance(self.whole)
+
+
+def show_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """One line a finding, errors first."""
+    for f in findings:
+        console.print(f"[{STYLE[f.level]}]{f.level:<8}[/] {_plain(f.text)}", highlight=False)
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """What will be run, what it will take, what a budget drops and what can be detected."""
+    table = Table(title=None, box=None, pad_edge=False)
+    for column in ("arm", "cells", "search", "cells take"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for m in plan.methods:
+        cells = [c for c in plan.cells if c.method == m.name]
+        table.add_row(m.name, str(len(cells)), minutes(plan.search_seconds[m.name]), minutes(sum(plan.seconds[c] for c in cells)))
+    console.print(table)
+    console.print(f"Forecast: about {minutes(plan.total_seconds)} for {len(plan.cells)} cells; what is stored already takes no time.", highlight=False)
+    if plan.dropped:
+        console.print(f"The budget drops {len(plan.dropped)} cells, dearest first: " + "; ".join(c.label for c in plan.dropped), highlight=False)
+    console.print(f"Smallest difference that the test items can detect: about {100 * plan.detectable:.0f} points (80 % power).", highlight=False)
+
+
+def show_decision(console: Console, study: Study, decision: Decision) -> None:
+    """The table of arms and the verdict with its reasons."""
+    table = Table(box=None, pad_edge=False)
+    parts = sorted({p for a in decision.arms for p in a.parts})
+    for column in ("arm", "right", "95 % interval", *parts, "recall@k", "prompt tokens", "s/request", "training s"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for arm in decision.arms:
+        mark = "*" if arm.label == decision.chosen else " "
+        recall = ", ".join(f"@{k} {100 * v:.0f} %" for k, v in arm.recall.items())
+        values = [f"{100 * arm.parts[p]:.1f} %" if p in arm.parts else "" for p in parts]
+        table.add_row(f"{mark} {arm.label}", f"{100 * arm.accuracy:.1f} %", f"{100 * arm.low:.1f} to {100 * arm.high:.1f}", *values, recall,
+                      f"{arm.prompt_tokens:.0f}", f"{arm.seconds_per_request:.3f}", f"{arm.fixed_seconds:.0f}")
+    console.print(table)
+    head = "[bold]Provisional (one seed): [/bold]" if decision.provisional else "[bold]Decision: [/bold]"
+    console.print(head + _plain(decision.sentence), highlight=False)
+    for line in decision.reasons:
+        console.print("  " + _plain(line), highlight=False)
+    for line in decision.would_change:
+        console.print("  What would change it: " + _plain(line), highlight=False)
+
+
+def _plain(text: str) -> str:
+    """Task texts are data, never markup."""
+    return text.replace("[", "\\[")
