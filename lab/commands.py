@@ -183,6 +183,37 @@ def run_runs(console: Console, task: str) -> None:
     console.print(f"{count} results in {store.home} and committed studies", highlight=False, soft_wrap=True)
 
 
+def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
+    """Copy a study, and with ``texts`` the results beneath it, to a folder that can be committed; weights stay behind."""
+    from lab.store import Store
+    from lab.study import Study
+
+    folder = path if path.is_dir() else path.parent
+    study, store = Study.load(folder / "study.json"), Store()
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("study.json", "report.html", "report.md", "quality.svg", "decision.json"):
+        if (folder / name).exists() and folder.resolve() != out.resolve():
+            shutil.copyfile(folder / name, out / name)
+    kept = 0
+    if texts:
+        trials = [t for c in study.choices for t in c["trials"]]
+        wanted = [("choice", c["key"]) for c in study.choices] + [("evaluation", k) for k in [*(c.evaluation for c in study.cells), *(t["evaluation"] for t in trials)] if k]
+        wanted += [("evaluation", p["evaluation"]) for p in study.probes.values()]
+        wanted += [("adaptation", k) for k in [*(c.adaptation for c in study.cells), *(t["adaptation"] for t in trials)] if k]
+        wanted += [("adaptation", start) for kind, key in list(wanted) if kind == "adaptation" and (start := store.find(kind, key).record["what"]["start"])]
+        for kind, key in dict.fromkeys(wanted):
+            entry = store.find(kind, key)
+            if entry.committed:
+                continue
+            target = out / "results" / kind / key
+            target.mkdir(parents=True, exist_ok=True)
+            for name in ("record.json", "completions.parquet"):
+                if (entry.folder / name).exists():
+                    shutil.copyfile(entry.folder / name, target / name)
+            kept += 1
+    console.print(f"{out}: study and {kept} results, no weights", highlight=False, soft_wrap=True)
+
+
 def run_prune(console: Console, **what: Any) -> None:
     """Remove and say how much was freed."""
     from lab.store import Store

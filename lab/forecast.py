@@ -16,7 +16,7 @@ import torch
 
 from lab.context.passages import Passages
 from lab.methods import Method
-from lab.models.generation import generate
+from lab.models.generation import common_prefix, generate
 from lab.plan import Plan, RunCell
 from lab.runner import CONTROLS, Runner, RunSpec
 from lab.schema import Decoding
@@ -85,15 +85,17 @@ class Forecast:
         """The machine's rates, measured when first needed."""
         return calibrate(self.runner)
 
-    def _prompt_tokens(self, spec: RunSpec) -> float:
-        """Mean prompt length of a spec, from a few prompts."""
-        model = self.runner.model
-        prompts = self.runner.prompts(spec, "train", SAMPLE)
-        return float(np.mean([len(model.encode(p, self.runner.decoding.max_tokens).tokens) for p in prompts]))
+    def _prompt_tokens(self, spec: RunSpec) -> tuple[float, float]:
+        """(mean prompt length of a spec, what of it all test prompts share), from a few prompts."""
+        model, reserve = self.runner.model, self.runner.decoding.max_tokens
+        encoded = [model.encode(p, reserve).tokens for p in self.runner.prompts(spec, "test", SAMPLE)]
+        shared = common_prefix(encoded) if len(encoded) > 1 else 0
+        return float(np.mean([len(e) for e in encoded])), float(shared)
 
     def evaluation(self, spec: RunSpec, items: int) -> float:
-        """Seconds to complete ``items`` prompts."""
-        return items * (self.rates.reading * self.prompt_tokens(spec) + self.rates.writing * self.runner.tokens_a_target)
+        """Seconds to complete ``items`` prompts; a shared beginning is computed once."""
+        length, shared = self.prompt_tokens(spec)
+        return self.rates.reading * (shared + items * (length - shared)) + items * self.rates.writing * self.runner.tokens_a_target
 
     def training(self, spec: RunSpec) -> float:
         """Seconds of one adaptation, its validation looks included; a study stage counts once an arm, in its search."""
@@ -101,7 +103,7 @@ class Forecast:
         if not weights.trains:
             return 0.0
         task = self.runner.scoped(spec)
-        tokens = self.prompt_tokens(spec) + self.runner.tokens_a_target
+        tokens = self.prompt_tokens(spec)[0] + self.runner.tokens_a_target
         schedule = Schedule(weights.learning_rate, weights.epochs, weights.minimum_steps, weights.batch_size)
         batch = min(weights.batch_size, len(task.train))
         looks = LOOKS * len(task.validation) * tokens * self.rates.reading

@@ -75,7 +75,7 @@ def _grid(contexts: list[Context], weights: list[Weights]) -> tuple[Candidate, .
 LORA_RATES = (1e-3, 2e-3, 4e-3, 8e-3)
 FULL_RATES = (1e-4, 3e-4, 1e-3, 2e-3)
 _PLAIN = [NoContext()]
-_PASSAGES = [Passages(k=3, mode=mode) for mode in ("lexical", "hybrid")]
+_PASSAGES = [Passages(k=1, mode="lexical"), Passages(k=3, mode="hybrid")]
 
 PRESETS: dict[str, tuple[Candidate, ...]] = {
     "zero_shot": _grid([NoContext(wording=w, instruct=i) for w in WORDINGS for i in (True, False)], [Frozen()]),

@@ -34,7 +34,7 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
         "study": study, "decision": decision, "dots": quality_dots(decision.arms, decision.chosen), "lines": size_lines(study), "sizes": study.sizes(),
         "parts": parts, "part_names": PART_NAMES, "controls": controls_table(study), "grid": grid_table(study), "choices": choices_table(study),
         "outcomes": {"c": "correct", "w": "wrong", "m": "malformed", "t": "truncated", "r": "refused", "e": "error"},
-        "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
+        "alone": False, "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
     }
 
 
@@ -78,10 +78,12 @@ def choices_table(study: Study) -> list[dict[str, Any]]:
 
 
 def write_report(study: Study, decision: Decision, out: Path) -> dict[str, Path]:
-    """Write report.html, report.md and decision.json; the paths by kind."""
+    """Write report.html, report.md with its chart quality.svg, and decision.json; the paths by kind."""
     out.mkdir(parents=True, exist_ok=True)
     view = view_of(study, decision)
     paths = {"html": out / "report.html", "markdown": out / "report.md", "json": out / "decision.json"}
+    paths["chart"] = out / "quality.svg"
+    paths["chart"].write_text(_environment(True).get_template("quality.svg").render(view | {"alone": True}).strip() + "\n", encoding="utf-8")
     paths["html"].write_text(_environment(True).get_template("report.html").render(view), encoding="utf-8")
     paths["markdown"].write_text(_environment(False).get_template("report.md").render(view), encoding="utf-8")
     paths["json"].write_text(json.dumps(decision.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -53,8 +53,8 @@ def read_table(source: str, encoding: str = "utf-8") -> pandas.DataFrame:
             table["__line__"] = range(2, len(table) + 2)
         else:
             raise LabError(f"{path}: a .csv, .tsv, .jsonl or .parquet file is needed, not {suffix or 'a file without ending'}")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[:error.start].count(b"\n") + 1
+    except UnicodeDecodeError:
+        line = _first_unreadable_line(path, encoding)
         raise LabError(f"{path}, line {line}: not {encoding} text; name its encoding, for instance --encoding latin-1") from None
     except LookupError:
         raise LabError(f"--encoding {encoding}: no such encoding; try utf-8, latin-1 or cp1252") from None
@@ -67,6 +67,16 @@ def read_table(source: str, encoding: str = "utf-8") -> pandas.DataFrame:
     if table.empty:
         raise LabError(f"{path}: the file has no rows")
     return table
+
+
+def _first_unreadable_line(path: Path, encoding: str) -> int:
+    """The reader's own position counts from the start of a block, so the lines are decoded one by one."""
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        try:
+            line.decode(encoding)
+        except UnicodeDecodeError:
+            return number
+    return 1
 
 
 def _read_hub(name: str) -> pandas.DataFrame:

@@ -1,0 +1,34 @@
+# Two commands for a newcomer: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test test-slow lint clean
+
+install: $(STAMP)
+
+# The CPU build of torch where no GPU driver is found: the package index's own build brings several GB of CUDA.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/lab decide datasets/handbook --methods zero_shot,few_shot,rag,lora --sizes 400 --ranks 16 --seeds 1 --fresh --out lab-reports/demo
+
+test: install
+	$(BIN)/ruff check lab tests
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: install
+	$(BIN)/python -m pytest -m "slow"
+
+lint: install
+	$(BIN)/ruff check lab tests
+
+clean:
+	rm -rf $(VENV) build *.egg-info

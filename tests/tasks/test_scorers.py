@@ -1,0 +1,78 @@
+"""Scorers against hand-made completions; content and format told apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.schema import Completion, LabError, Sample, Usage
+from lab.tasks.scorers import scorer_for
+from tests.conftest import make_task
+
+
+def score(scorer, target, text, finished=True, error="", accept=(), **settings):
+    task = make_task(scorer=scorer, **settings)
+    if scorer in ("json", "number", "record"):
+        from dataclasses import replace
+
+        only = (Sample("a", "x", target),)
+        task = replace(task, train=only, validation=only, test=only)
+    return scorer_for(task)(Sample("a", "x", target, accept=accept), Completion("a", text, Usage(1, 1), finished, error))
+
+
+@pytest.mark.parametrize(("text", "outcome"), [("Oakley", "correct"), (" oakley. ", "correct"), ("Oakley Town", "wrong"), ("", "malformed"), ("I'm sorry, I can't", "refused")])
+def test_exact(text, outcome):
+    assert score("exact", "Oakley", text).outcome == outcome
+
+
+def test_truncated_and_error_are_their_own_outcomes():
+    assert score("exact", "Oakley", "Oakl", finished=False).outcome == "truncated"
+    assert score("exact", "Oakley", "Oakley", finished=False).outcome == "correct"
+    assert score("exact", "Oakley", "Oakley", error="too long").outcome == "error"
+
+
+def test_label_outside_the_set_is_malformed():
+    assert score("label", "Oakley", "Nowhere").outcome == "malformed"
+    assert score("label", "Oakley", "Marsham").outcome == "wrong"
+
+
+def test_any_and_number_and_f1():
+    assert score("any", "NYC", "new york", accept=("New York",)).outcome == "correct"
+    assert score("number", "1,200", "about 1200 crowns").outcome == "correct"
+    assert score("number", "12", "none").outcome == "malformed"
+    f1 = score("f1", "the red old house", "a red house")
+    # two of two words given, two of three wanted: 2 * 2 / (2 + 3)
+    assert f1.outcome == "wrong" and f1.parts["f1"] == pytest.approx(0.8)
+    assert score("f1", "the house", "House!").outcome == "correct"
+
+
+def test_json_tells_format_from_content():
+    target = '{"intent": "Play", "n": 2}'
+    right = score("json", target, '{"n": 2, "intent": "Play"}')
+    assert (right.outcome, right.parts) == ("correct", {"format": 1.0, "content": 1.0})
+    half = score("json", target, '{"intent": "Play", "n": 3}')
+    assert (half.outcome, half.parts) == ("wrong", {"format": 1.0, "content": 0.5})
+    loose = score("json", target, "intent Play, n 2")
+    assert (loose.outcome, loose.parts) == ("malformed", {"format": 0.0, "content": 1.0})
+    assert score("json", target, '{"intent": "Play", "n": NaN}').outcome == "malformed"
+    assert score("json", target, "[" * 10_000).outcome == "malformed"
+
+
+def test_record_tells_format_from_content():
+    pattern = r"\[(?P<code>[A-Z]\d)\] (?P<item>.+)"
+    assert score("record", "[A1] lamp", "[A1] lamp", record=pattern).parts == {"format": 1.0, "content": 1.0}
+    wrong = score("record", "[A1] lamp", "[B2] lamp", record=pattern)
+    assert (wrong.outcome, wrong.parts) == ("wrong", {"format": 1.0, "content": 0.5})
+    bare = score("record", "[A1] lamp", "the lamp, A1", record=pattern)
+    assert (bare.outcome, bare.parts) == ("malformed", {"format": 0.0, "content": 1.0})
+    with pytest.raises(LabError, match="no regular expression"):
+        score("record", "x", "x", record="(")
+
+
+def test_unknown_scorers_and_code():
+    with pytest.raises(LabError, match="one of exact, any, number, json, f1, label, record"):
+        scorer_for(make_task(scorer="exakt"))
+    with pytest.raises(LabError, match="--allow-scorer-code"):
+        scorer_for(make_task(scorer="os:getcwd"))
+    assert scorer_for(make_task(scorer="lab.tasks.scorers:exact"), allow_code=True)
+    with pytest.raises(LabError, match="is not json"):
+        scorer_for(make_task(scorer="json"))

@@ -1,0 +1,125 @@
+"""Decisions on studies whose truth is made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lab.decide import Settings, break_even, decide
+from lab.schema import LabError
+from lab.study import Cell, Study
+
+
+def study_of(arms: dict[str, list[str]], usage: dict[str, dict] | None = None, probes: dict | None = None, size: int | None = 100) -> Study:
+    """A study from outcome strings: one string a seed; one string alone is an arm without labels."""
+    items = len(next(iter(arms.values()))[0])
+    cells = []
+    for name, rows in arms.items():
+        labelled = len(rows) > 1
+        for seed, outcomes in enumerate(rows):
+            cells.append(Cell(name, seed, size if labelled else None, 16 if "lora" in name else None, outcomes=outcomes, validation=0.5, machine="m",
+                              usage={"seconds": 0.01, "prompt_tokens": 100, "completion_tokens": 5} | (usage or {}).get(name, {})))
+    return Study({"name": "t"}, {"name": "m"}, {}, [f"i{i}" for i in range(items)], [f"i{i}" for i in range(items)], cells, probes=probes or {})
+
+
+def outcomes(rate: float, items: int, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    return "".join("c" if r < rate else "w" for r in rng.random(items))
+
+
+def test_a_clear_winner_is_taken():
+    d = decide(study_of({"rag": [outcomes(0.3, 400, 0)], "lora": [outcomes(0.9, 400, s) for s in (1, 2, 3)]}))
+    assert d.chosen == "lora r16" and not d.provisional
+    assert any("rag" in r and "better than" in r for r in d.reasons)
+    assert d.pairs[0].p_holm < 0.001
+
+
+def test_the_cheaper_of_equals_is_taken():
+    same = outcomes(0.8, 800, 0)
+    d = decide(study_of({"dear": [same], "cheap": [same]}, {"dear": {"seconds": 1.0}, "cheap": {"seconds": 0.1}}))
+    assert d.chosen == "cheap"
+    turned = decide(study_of({"dear": [same], "cheap": [same]}, {"dear": {"seconds": 0.1}, "cheap": {"seconds": 1.0}}))
+    assert turned.chosen == "dear"
+
+
+def test_too_few_items_stay_undecided_and_say_how_many_would_do():
+    d = decide(study_of({"a": [outcomes(0.62, 60, 0)], "b": [outcomes(0.6, 60, 1)]}))
+    assert d.chosen == "" and d.items_needed > 60
+    assert f"{d.items_needed:,} test items" in d.sentence
+
+
+def test_one_seed_is_provisional():
+    assert decide(study_of({"rag": [outcomes(0.3, 100, 0)], "x": [outcomes(0.9, 100, 1)]})).provisional is False
+    s = study_of({"rag": [outcomes(0.3, 100, 0)], "lora": [outcomes(0.9, 100, 1), outcomes(0.9, 100, 2)]})
+    s.cells = [c for c in s.cells if c.seed == 0]
+    assert decide(s).provisional is True
+
+
+def test_limits_exclude():
+    s = study_of({"slow": [outcomes(0.9, 300, 0)], "fast": [outcomes(0.5, 300, 1)]}, {"slow": {"seconds": 3.0}})
+    d = decide(s, Settings(latency_limit_seconds=1.0))
+    assert d.chosen == "fast" and "the limit is 1 s" in next(a.excluded for a in d.arms if a.name == "slow")
+    assert decide(s, Settings(latency_limit_seconds=0.001)).sentence == "No arm lies within the limits."
+
+
+def test_an_arm_that_the_base_cannot_serve_is_not_called_lost():
+    probes = {"reading_5": {"accuracy": 0.02, "low": 0.0, "high": 0.05, "items": 200}}
+    arms = {"rag": [outcomes(0.1, 300, 0)], "lora": [outcomes(0.8, 300, s) for s in (1, 2)]}
+    excluded = {a.name: a.excluded for a in decide(study_of(arms, probes=probes)).arms}
+    assert "not evaluable on this base" in excluded["rag"] and excluded["lora"] == ""
+    good = {"reading_5": {"accuracy": 0.9, "low": 0.85, "high": 0.95, "items": 200}}
+    assert all(not a.excluded for a in decide(study_of(arms, probes=good)).arms)
+
+
+def test_a_linear_baseline_that_is_as_good_is_preferred():
+    rows = [outcomes(0.8, 500, s) for s in (0, 1, 2)]
+    s = study_of({"lora": rows, "linear": rows}, {"linear": {"seconds": 1e-5}})
+    for c in s.cells:
+        if c.method == "linear":
+            c.control = "baseline"
+    assert decide(s).chosen == "linear"
+
+
+def test_volume_turns_the_decision():
+    rows = [outcomes(0.8, 800, 0)] * 3
+    s = study_of({"lora": rows, "few_shot": rows}, {"lora": {"seconds": 0.01, "training_seconds": 3600.0}, "few_shot": {"seconds": 0.1}})
+    assert decide(s, Settings(monthly_requests=100, months=1)).chosen == "few_shot"
+    assert decide(s, Settings(monthly_requests=1_000_000, months=1)).chosen == "lora r16"
+    change = decide(s, Settings(monthly_requests=100, months=1)).would_change[0]
+    assert change == "Above 40,000 requests a month lora r16 becomes the cheaper one."
+
+
+def test_break_even_by_hand():
+    assert break_even(0, 0.1, 3600, 0.01) == pytest.approx(40_000)
+    assert break_even(0, 0.1, 3600, 0.1) is None
+    assert break_even(0, 0.01, 3600, 0.1) is None
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(LabError, match="margin"):
+        Settings(margin=-0.1)
+    with pytest.raises(LabError, match="monthly-requests"):
+        Settings(monthly_requests=-1)
+
+
+@pytest.mark.slow
+def test_the_same_arm_twice_seldom_wins():
+    """A/A: two arms of the same truth; the pair is called different in at most 5 % of repeats (plus noise)."""
+    rng = np.random.default_rng(3)
+    different = 0
+    for _ in range(600):
+        rows = {n: ["".join("c" if r < 0.6 else "w" for r in rng.random(200)) for _ in range(3)] for n in ("a", "b")}
+        different += decide(study_of(rows)).pairs[0].p_holm < 0.05
+    assert different / 600 <= 0.05 + 2 * (0.05 * 0.95 / 600) ** 0.5
+
+
+@pytest.mark.slow
+def test_a_worse_arm_is_seldom_chosen():
+    """Three cheap arms worse by exactly the margin against one good one: choosing any of them happens in at most 5 %."""
+    rng = np.random.default_rng(4)
+    wrong = 0
+    for _ in range(400):
+        arms = {n: ["".join("c" if r < rate else "w" for r in rng.random(400))] for n, rate in (("a", 0.65), ("b", 0.65), ("c", 0.65), ("good", 0.70))}
+        d = decide(study_of(arms, {"good": {"seconds": 1.0}}))
+        wrong += d.chosen not in ("", "good")
+    assert wrong / 400 <= 0.05 + 2 * (0.05 * 0.95 / 400) ** 0.5

@@ -1,0 +1,88 @@
+"""Plans and budgets: whole cells go, dearest first; never an arm, never the second seed."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.methods import LOOKS, PRESETS, method
+from lab.plan import apply_budget, expand, parse_budget
+from lab.schema import LabError
+from tests.conftest import make_task
+
+TASK = make_task(200)
+
+
+def planned(seconds=None, **changes):
+    axes = {"names": ["zero_shot", "lora"], "ranks": [4, 16], "sizes": [50, 100], "seeds": 3} | changes
+    plan = expand(**axes, task=TASK)
+    plan.seconds = {c: (seconds or (lambda c: 1.0 if c.method == "zero_shot" else float(c.size)))(c) for c in plan.cells}
+    plan.search_seconds = {m.name: 10.0 for m in plan.methods}
+    return plan
+
+
+def test_axes_expand_only_where_they_change_something():
+    plan = planned()
+    assert [c for c in plan.cells if c.method == "zero_shot"] == [plan.cells[0]] and plan.cells[0].size is None
+    assert len([c for c in plan.cells if c.method == "lora"]) == 2 * 2 * 3
+    assert len(expand(["few_shot"], [4, 16], [50], 3, TASK).cells) == 3
+    assert plan.cells[-1].label == "lora rank 16 size 100 seed 2"
+
+
+def test_every_arm_gets_the_same_number_of_looks():
+    assert {len(candidates) for candidates in PRESETS.values()} == {LOOKS}
+    for name, candidates in PRESETS.items():
+        assert len(set(candidates)) == LOOKS, f"{name} tries a candidate twice"
+
+
+def test_rates_of_lora_and_full_are_their_own():
+    lora, full = ({c.weights.learning_rate for c in method(n).candidates} for n in ("lora", "full"))
+    assert lora != full and max(full) < max(lora)
+
+
+def test_no_budget_drops_nothing_and_a_large_one_neither():
+    for budget in (None, 1e9):
+        plan = planned()
+        apply_budget(plan, budget)
+        assert plan.dropped == []
+
+
+@pytest.mark.parametrize("budget", [1020, 700, 420, 260])
+def test_a_budget_drops_the_dearest_but_never_an_arm_or_the_second_seed(budget):
+    plan = planned()
+    before = set(plan.cells)
+    apply_budget(plan, budget)
+    assert plan.total_seconds <= budget
+    assert set(plan.cells) | set(plan.dropped) == before
+    headline = [c for c in plan.cells if c.method == "lora" and c.size == 100 and c.rank == 16]
+    assert {0, 1} <= {c.seed for c in headline}
+    assert any(c.method == "zero_shot" for c in plan.cells)
+    dropped = [plan.seconds[c] for c in plan.dropped]
+    assert dropped == sorted(dropped, reverse=True)
+
+
+def test_a_budget_below_the_smallest_honest_plan_is_refused():
+    with pytest.raises(LabError, match="raise the budget"):
+        apply_budget(planned(), 100)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("20m", 1200), ("90s", 90), ("1.5h", 5400), ("", None)])
+def test_budgets_are_read(text, seconds):
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["20", "m", "-5m", "x"])
+def test_bad_budgets_are_refused(text):
+    with pytest.raises(LabError, match="--budget"):
+        parse_budget(text)
+
+
+def test_bad_axes_list_what_is_valid():
+    with pytest.raises(LabError, match="unknown method 'loar'; one of zero_shot, few_shot"):
+        expand(["loar"], [16], [50], 3, TASK)
+    with pytest.raises(LabError, match="--sizes 5000"):
+        expand(["lora"], [16], [5000], 3, TASK)
+    with pytest.raises(LabError, match="--ranks 0"):
+        expand(["lora"], [0], [50], 3, TASK)
+    with pytest.raises(LabError, match="needs documents"):
+        expand(["rag"], [16], [50], 3, make_task(documents=False))
+    assert method("nearest+full").candidates[0].weights.name == "full"
