@@ -20,24 +20,31 @@ from lab.tasks.scorers import exact
 from lab.tasks.task import digest
 from lab.world.probes import ITEMS, PROBES, probe
 
+DECODING = Decoding(48)
 NEEDED = ("instruction", "format_examples", "label_examples", "reading_5")
 """Probes of what the frozen arms ask of a base model."""
 
 
+def probe_key(model: LocalModel, name: str, items: int = ITEMS) -> tuple[str, dict[str, Any]]:
+    """(key, what produces it) of a probe's evaluation."""
+    prompts = digest([[s.id, render(p)] for s, p in probe(name, items).items])
+    what = {"kind": "evaluation", "model": model.revision, "probe": name, "prompts": prompts, "decoding": asdict(DECODING)}
+    return key_of(what), what
+
+
 def abilities(model: LocalModel, store: Store, names: Sequence[str] = PROBES, items: int = ITEMS, progress: Progress | None = None) -> dict[str, dict[str, Any]]:
     """Accuracy with a Wilson interval on each probe; completions are stored like any evaluation."""
-    progress, decoding, found = progress or Progress(), Decoding(48), {}
+    progress, found = progress or Progress(), {}
     for name in names:
         asked = probe(name, items)
-        prompts = digest([[s.id, render(p), s.target] for s, p in asked.items])
-        what = {"kind": "evaluation", "model": model.revision, "probe": name, "prompts": prompts, "decoding": asdict(decoding)}
-        entry = store.find("evaluation", key_of(what))
+        key, what = probe_key(model, name, items)
+        entry = store.find("evaluation", key)
         if entry is None:
             with store.producing("evaluation", what) as draft:
                 if not draft.done:
                     progress.stage(f"probe {name}", items)
                     started = time.perf_counter()
-                    write_completions(draft.folder, model.complete([(s.id, p) for s, p in asked.items], decoding, progress.advance))
+                    write_completions(draft.folder, model.complete([(s.id, p) for s, p in asked.items], DECODING, progress.advance))
                     draft.result = {"items": items, "split": "probe", "seconds": time.perf_counter() - started, "context_seconds": 0.0}
                     draft.made = {"machine": asdict(model.machine), "seconds": draft.result["seconds"]}
             entry = draft.done

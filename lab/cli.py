@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shlex
 import sys
@@ -28,6 +27,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 Embedder = Annotated[str, typer.Option(help="'embedder' (the lab's own), a sentence-transformers folder or a Hub id")]
 Folder = Annotated[Path, typer.Argument(help="task folder")]
 DEFAULT_MODEL = "nano"
+INTERRUPTED = 130
 
 
 def _version(value: bool) -> None:
@@ -231,20 +231,18 @@ def main() -> None:
         return
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this status
+            raise KeyboardInterrupt
         sys.exit(code or 0)
     except LabError as error:
         errors.print(f"lab: {error}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         errors.print("\nlab: stopped; what is finished is stored, the same command goes on from there", markup=False)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
-            raise
         errors.print(f"lab: {error.filename or ''} {error.strerror}; what was stored before is intact", markup=False, soft_wrap=True)
         sys.exit(2)
-    except typer.Abort:
-        sys.exit(130)
     except Exception as error:
         if hasattr(error, "format_message"):
             errors.print(f"lab: {error.format_message()}", markup=False, soft_wrap=True)

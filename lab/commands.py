@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     runner = Runner(task, model, store, Tools(embedder, store.cache / "vectors"), allow_scorer_code=allow_scorer_code)
     _warn_of_long_items(console, runner)
     seconds = Forecast(runner, plan)
-    forecast(plan, seconds.cell, seconds.search)
+    forecast(plan, seconds.cell, seconds.search, seconds.probes(NEEDED))
     apply_budget(plan, budget_seconds)
     show_plan(console, plan)
     if plan_only:
@@ -69,17 +70,27 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     with TerminalProgress(console, plan) as progress:
         runner.progress = progress
         probes = abilities(model, store, NEEDED, progress=progress)
-        study = runner.run(plan, findings, keep)
-    study.probes = probes
+        study = runner.run(plan, findings, probes, keep)
     study.settings |= {"command": command, "allow_leak": allow_leak, "test_looks": count_test_looks(store, study)}
     study.save(out / "study.json")
     decision = conclude(study, chosen_settings)
     show_decision(console, study, decision)
     paths = write_report(study, decision, out)
     if decision.provisional:
-        full = f"lab decide {folder} --model {model_name} --methods {','.join(m.name for m in plan.methods)} --sizes {','.join(map(str, plan.sizes))} --seeds 3"
-        console.print(f"The full decision, with three draws of the training sample: {full}", highlight=False, soft_wrap=True)
+        console.print(f"The full decision, with three draws of the training sample: {full_command(command)}", highlight=False, soft_wrap=True)
     console.print(f"Report: {paths['html']}", highlight=False, soft_wrap=True)
+
+
+def full_command(command: str) -> str:
+    """The user's own command with three seeds and nothing left out but ``--fresh``."""
+    words = shlex.split(command)
+    kept, skip = [], False
+    for word in words:
+        if skip or word in ("--seeds", "--fresh") or word.startswith("--seeds="):
+            skip = word == "--seeds" and not skip
+            continue
+        kept.append(word)
+    return shlex.join([*kept, "--seeds", "3"])
 
 
 def _warn_of_long_items(console: Console, runner) -> None:
@@ -134,8 +145,8 @@ def run_import(console: Console, source: str, out: Path, *, force: bool, columns
     if documents is not None and not documents.is_dir():
         raise LabError(f"--documents {documents}: no such folder")
     task, chosen = import_task(source, name=out.name, documents=documents, **options, **columns)
-    if out.exists():
-        shutil.rmtree(out)
+    for name in ("task.toml", "train.jsonl", "validation.jsonl", "test.jsonl", "documents.jsonl"):
+        (out / name).unlink(missing_ok=True)
     write_task(task, out)
     named = ", ".join(f"{k} = {v}" for k, v in vars(chosen).items() if v)
     console.print(f"{out}: {len(task.train):,} train, {len(task.validation):,} validation, {len(task.test):,} test, {len(task.documents):,} documents", highlight=False)
@@ -200,10 +211,10 @@ def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
         wanted = [("choice", c["key"]) for c in study.choices] + [("evaluation", k) for k in [*(c.evaluation for c in study.cells), *(t["evaluation"] for t in trials)] if k]
         wanted += [("evaluation", p["evaluation"]) for p in study.probes.values()]
         wanted += [("adaptation", k) for k in [*(c.adaptation for c in study.cells), *(t["adaptation"] for t in trials)] if k]
-        wanted += [("adaptation", start) for kind, key in list(wanted) if kind == "adaptation" and (start := store.find(kind, key).record["what"]["start"])]
+        wanted += [("adaptation", start) for kind, key in list(wanted) if kind == "adaptation" and (entry := store.find(kind, key)) and (start := entry.record["what"]["start"])]
         for kind, key in dict.fromkeys(wanted):
             entry = store.find(kind, key)
-            if entry.committed:
+            if entry is None or entry.committed:
                 continue
             target = out / "results" / kind / key
             target.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,10 @@ class Settings:
             value = getattr(self, name)
             if not value >= 0 or (name in ("margin", "months") and value == 0):
                 raise LabError(f"--{name.replace('_', '-')} {value}: a positive number is needed")
+        if self.margin >= 1:
+            raise LabError(f"--margin {self.margin:g}: a share of 1 is needed; 0.05 means 5 points")
+        if self.latency_limit_seconds is not None and not self.latency_limit_seconds > 0:
+            raise LabError(f"--latency-limit {self.latency_limit_seconds}: seconds above 0 are needed")
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ def decide(study: Study, settings: Settings | None = None, size: int | None = No
     results = {a.label: _exclude(study, a, best, results[a.label], settings) for a in arms}
     eligible = [a for a in arms if not results[a.label].excluded]
     pairs = _pairs(arms)
-    provisional = all(len(a.cells) < 2 for a in arms if a.cells[0].size is not None and not a.cells[0].control) and any(a.cells[0].size is not None for a in arms)
+    finished = "finished" in study.made
+    provisional = not finished or any(len(a.cells) < 2 for a in arms if a.cells[0].size is not None and not a.cells[0].control)
     if not eligible:
         reasons = [f"{r.label}: {r.excluded}" for r in results.values()]
         return Decision("", provisional, "No arm lies within the limits.", reasons, ["other limits"], None, settings, list(results.values()), pairs)
@@ -132,6 +137,10 @@ def decide(study: Study, settings: Settings | None = None, size: int | None = No
     alpha = ALPHA / max(1, len(eligible) - 1)
     chosen = next((a for a in ordered if all(a.against(b).lower_bound(alpha) > -settings.margin for b in eligible if b is not a)), None)
     arm_results = sorted(results.values(), key=lambda r: -r.accuracy)
+    if not finished:
+        missing = [n for n in study.plan.get("methods", []) if n not in {a.name for a in arms}]
+        left = f"{study.plan.get('cells', 0)} cells were planned, {sum(not c.control for c in study.cells)} are measured" + (f"; {', '.join(missing)} not at all" if missing else "")
+        return Decision("", True, f"The run is not finished: {left}.", ["Run the same lab decide command again: it goes on where it stopped."], [], None, settings, arm_results, pairs)
     if chosen is None:
         return _undecided(study, eligible, results, arm_results, pairs, settings, alpha, provisional)
     reasons = _reasons(chosen, ordered, results, settings, alpha, comparable)
@@ -171,9 +180,7 @@ def _undecided(study: Study, eligible: list[Arm], results: dict[str, ArmResult],
 
 
 def _result(study: Study, arm: Arm, settings: Settings) -> ArmResult:
-    trials = [c for c in study.choices if c["method"] == arm.name]
-    looked = sum(t["seconds"] for c in trials for t in c["trials"])
-    fixed = max(looked, arm.usage("training_seconds")) if trials else arm.usage("training_seconds")
+    fixed = _fixed_seconds(study, arm)
     seconds = arm.usage("seconds") + arm.usage("context_seconds")
     monthly = settings.price_per_hour_usd / 3600 * (fixed / settings.months + seconds * settings.monthly_requests)
     parts = {name: value for name in arm.cells[0].parts if (value := arm.part(name)) is not None}
@@ -181,11 +188,23 @@ def _result(study: Study, arm: Arm, settings: Settings) -> ArmResult:
                      monthly, parts, arm.recall(), arm.outcomes())
 
 
+def _fixed_seconds(study: Study, arm: Arm) -> float:
+    """Seconds to make one such arm: all trials of its search at this size, the study stage, and a training of its own where none of the trials was it."""
+    size = arm.cells[0].size
+    made = [c for c in study.choices if c["method"] == arm.name]
+    here = [c for c in made if c["size"] == size] or made[:1]
+    trials = [t for c in here for t in c["trials"]]
+    own = arm.cells[0]
+    tried = own.adaptation in {t["adaptation"] for t in trials}
+    return sum(t["seconds"] for t in trials) + arm.usage("study_seconds") + (0.0 if tried else own.usage.get("training_seconds", 0.0))
+
+
 def _exclude(study: Study, arm: Arm, best: Arm, result: ArmResult, settings: Settings) -> ArmResult:
     """Mark an arm that the limits or the base model rule out."""
     reason = ""
-    if settings.latency_limit_seconds is not None and result.seconds_per_request > settings.latency_limit_seconds:
-        reason = f"takes {result.seconds_per_request:.2f} s a request, the limit is {settings.latency_limit_seconds:g} s"
+    latency = arm.usage("latency_seconds") or result.seconds_per_request
+    if settings.latency_limit_seconds is not None and latency > settings.latency_limit_seconds:
+        reason = f"takes {latency:.2f} s for one request alone, the limit is {settings.latency_limit_seconds:g} s"
     probes = [study.probes[n] for n in NEEDS.get(arm.name, ()) if n in study.probes]
     if probes and all(p["high"] < PASSED for p in probes) and arm is not best and best.against(arm).low > 0:
         names = ", ".join(f"{n} {_percent(study.probes[n]['accuracy'])}" for n in NEEDS[arm.name] if n in study.probes)

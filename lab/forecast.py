@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 
+from lab.abilities import probe_key
 from lab.context.passages import Passages
 from lab.methods import Method
 from lab.models.generation import common_prefix, generate
@@ -22,6 +24,7 @@ from lab.runner import CONTROLS, Runner, RunSpec
 from lab.schema import Decoding
 from lab.store import key_of
 from lab.weights.training import LOOKS, Encoded, Schedule, train
+from lab.world.probes import ITEMS
 
 SAMPLE = 12
 """Prompts that are built to know an arm's prompt length."""
@@ -112,7 +115,7 @@ class Forecast:
     def study_stage(self, spec: RunSpec) -> float:
         """Seconds of the stage on the documents, 0 where there is none."""
         stage = spec.candidate.weights.study_stage() if spec.candidate.weights.trains else None
-        if stage is None:
+        if stage is None or self.runner.study_is_stored(spec):
             return 0.0
         tokens = sum(self.runner.model.count_tokens(d.text) for d in self.runner.task.documents)
         return stage.study_epochs * tokens * self.rates.training
@@ -125,27 +128,33 @@ class Forecast:
         if stored:
             return 0.0
         spec = specs[len(specs) // 2]
-        searched = cell.seed == 0 and cell.size in (None, self.plan.sizes[-1], self.plan.sizes[0]) and cell.rank in (None, self.plan.ranks[-1])
+        chosen = self.runner.choice_is_stored(self._method(cell.method), RunCell(cell.method, cell.rank, cell.size or self.plan.sizes[-1], 0))
+        searched = not chosen and cell.seed == 0 and cell.size in (None, self.plan.sizes[-1], self.plan.sizes[0]) and cell.rank in (None, self.plan.ranks[-1])
         seconds = self.evaluation(spec, len(self.runner.task.test))
         if not searched:
             seconds += self.training(spec) + self.evaluation(spec, len(self.runner.scoped(spec).validation))
-        if m.retrieves and cell.size in (None, self.plan.sizes[-1]):
+        if m.retrieves and cell.seed == 0 and cell.size in (None, self.plan.sizes[-1]):
             control = replace(spec.candidate, context=replace(spec.candidate.context, mode="random")) if isinstance(spec.candidate.context, Passages) else spec.candidate
             seconds += len(CONTROLS) * self.evaluation(RunSpec(control, spec.size, spec.seed), len(self.runner.task.test))
         return seconds
 
-    def search(self, m: Method) -> float:
-        """Seconds of an arm's search: all candidates at the largest and the smallest size."""
-        ranked = m.with_rank(self.plan.ranks[-1])
-        sizes = sorted({self.plan.sizes[0], self.plan.sizes[-1]}) if m.uses_labels else [self.plan.sizes[-1]]
-        seconds, stage = 0.0, 0.0
-        for size in sizes:
-            specs = [RunSpec(c, size, 0) for c in ranked.candidates]
-            for spec in specs:
-                if not self._stored(spec, "validation"):
-                    seconds += self.training(spec) + self.evaluation(spec, len(self.runner.scoped(spec).validation))
-                    stage = stage or self.study_stage(spec)
-        return seconds + stage
+    def search(self, m: Method, size: int) -> float:
+        """Seconds of an arm's search at a size: all candidates, and at the largest size the study stage of every rank."""
+        rank = self.plan.ranks[-1] if m.has_rank else None
+        ranked = m.with_rank(rank)
+        stages = 0.0
+        if size == self.plan.sizes[-1]:
+            ranks = self.plan.ranks if m.has_rank else [None]
+            stages = sum(self.study_stage(RunSpec(m.with_rank(r).candidates[0], size, 0)) for r in ranks)
+        if self.runner.choice_is_stored(m, RunCell(m.name, rank, size, 0)):
+            return stages
+        unknown = [s for s in (RunSpec(c, size, 0) for c in ranked.candidates) if not self._stored(s, "validation")]
+        return stages + sum(self.training(s) + self.evaluation(s, len(self.runner.scoped(s).validation)) for s in unknown)
+
+    def probes(self, names: Sequence[str]) -> float:
+        """Seconds of the base model's probes; 0 where they are stored."""
+        unknown = [n for n in names if self.runner.store.find("evaluation", probe_key(self.runner.model, n)[0]) is None]
+        return len(unknown) * ITEMS * (self.rates.reading * 220 + self.rates.writing * 10)
 
     def _method(self, name: str) -> Method:
         return next(m for m in self.plan.methods if m.name == name)

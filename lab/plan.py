@@ -40,14 +40,22 @@ class Plan:
     sizes: list[int]
     ranks: list[int]
     seconds: dict[RunCell, float] = field(default_factory=dict)
-    search_seconds: dict[str, float] = field(default_factory=dict)
+    search_seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    """By arm and data size; a size's search runs only while one of its cells is kept, the largest size's always."""
+    fixed_seconds: float = 0.0
+    """Forecast of what does not depend on cells: the base model's probes."""
     dropped: list[RunCell] = field(default_factory=list)
     detectable: float = 1.0
 
     @property
     def total_seconds(self) -> float:
         """Forecast of everything that is kept."""
-        return sum(self.search_seconds.values()) + sum(self.seconds[c] for c in self.cells)
+        return self.fixed_seconds + sum(self.searching(m.name) for m in self.methods) + sum(self.seconds[c] for c in self.cells)
+
+    def searching(self, name: str) -> float:
+        """Forecast of an arm's searches that its kept cells need."""
+        kept = {c.size for c in self.cells if c.method == name} | {self.sizes[-1]}
+        return sum(s for (method_name, size), s in self.search_seconds.items() if method_name == name and size in kept)
 
 
 def expand(names: Sequence[str], ranks: Sequence[int], sizes: Sequence[int], seeds: int, task: Task) -> Plan:
@@ -80,10 +88,13 @@ def expand(names: Sequence[str], ranks: Sequence[int], sizes: Sequence[int], see
     return Plan(methods, cells, seeds, sizes, ranks)
 
 
-def forecast(plan: Plan, cell_seconds: Callable[[RunCell], float], search_seconds: Callable[[Method], float]) -> None:
+def forecast(plan: Plan, cell_seconds: Callable[[RunCell], float], search_seconds: Callable[[Method, int], float], fixed_seconds: float = 0.0) -> None:
     """Fill in the seconds of every cell and of every arm's search."""
     plan.seconds = {c: cell_seconds(c) for c in plan.cells}
-    plan.search_seconds = {m.name: search_seconds(m) for m in plan.methods}
+    plan.fixed_seconds = fixed_seconds
+    for m in plan.methods:
+        sizes = {plan.sizes[0], plan.sizes[-1]} if m.uses_labels else {plan.sizes[-1]}
+        plan.search_seconds |= {(m.name, size): search_seconds(m, size) for size in sizes}
 
 
 def apply_budget(plan: Plan, budget_seconds: float | None) -> None:
@@ -96,7 +107,12 @@ def apply_budget(plan: Plan, budget_seconds: float | None) -> None:
         headline = cell.size in (None, plan.sizes[-1]) and cell.rank in (None, kept_ranks[cell.method])
         return not (headline and cell.seed < 2) and plan.seconds[cell] > 0
 
-    for cell in sorted((c for c in plan.cells if droppable(c)), key=lambda c: (-plan.seconds[c], -c.seed)):
+    def dearness(cell: RunCell) -> float:
+        """Mean over the seeds of an arm, rank and size: its seeds go together, the highest first."""
+        alike = [s for c, s in plan.seconds.items() if (c.method, c.rank, c.size) == (cell.method, cell.rank, cell.size)]
+        return sum(alike) / len(alike)
+
+    for cell in sorted((c for c in plan.cells if droppable(c)), key=lambda c: (-dearness(c), c.method, c.rank or 0, c.size or 0, -c.seed)):
         if plan.total_seconds <= budget_seconds:
             return
         plan.cells.remove(cell)

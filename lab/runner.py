@@ -28,7 +28,7 @@ from lab.methods import Candidate, Method
 from lab.models.baselines import BASELINES, linear, majority
 from lab.models.local import LocalModel
 from lab.plan import Plan, RunCell
-from lab.schema import Decoding, Prompt, Sample
+from lab.schema import Completion, Decoding, LabError, Prompt, Sample, TrainingFailed, Usage
 from lab.store import Draft, Entry, Store, key_of, provenance, read_completions, write_completions
 from lab.study import LETTERS, Cell, Study
 from lab.tasks.check import Finding, is_classification
@@ -37,6 +37,7 @@ from lab.tasks.task import Task, digest
 from lab.weights.base import TrainingData, Weights
 
 CONTROLS = ("oracle", "random")
+LATENCY_ITEMS = 8
 
 
 class Progress:
@@ -77,9 +78,10 @@ class Runner:
 
     # The flow
 
-    def run(self, plan: Plan, findings: list[Finding] | None = None, after_cell: Callable[[Study], None] = lambda study: None) -> Study:
+    def run(self, plan: Plan, findings: list[Finding] | None = None, probes: dict[str, Any] | None = None, after_cell: Callable[[Study], None] = lambda study: None) -> Study:
         """Search, adapt, complete and score every cell of the plan; ``after_cell`` sees the study as it grows."""
         study = self.new_study(plan, findings or [])
+        study.probes = probes or {}
         for m in plan.methods:
             cells = [c for c in plan.cells if c.method == m.name]
             for cell in sorted(cells, key=lambda c: (c.seed, -(c.size or 0), -(c.rank or 0))):
@@ -88,7 +90,7 @@ class Runner:
                 adaptation = self.adapt(spec)
                 study.cells.append(self.measure(cell, spec, adaptation))
                 self.progress.finished(cell, study.cells[-1].accuracy)
-                if m.retrieves and cell.size in (None, plan.sizes[-1]) and cell.rank in (None, plan.ranks[-1]):
+                if m.retrieves and cell.seed == 0 and cell.size in (None, plan.sizes[-1]):
                     study.cells += self.controls(cell, spec, adaptation)
                 after_cell(study)
         study.cells += self.baselines(plan)
@@ -107,7 +109,7 @@ class Runner:
                       "alpha": "alpha = 2 x rank on all linear layers"},
             items=[s.id for s in task.test], groups=[s.group or s.id for s in task.test],
             findings=[asdict(f) for f in findings],
-            plan={"forecast_seconds": plan.total_seconds if plan.seconds else None, "dropped": [c.label for c in plan.dropped], "detectable": plan.detectable},
+            plan={"methods": [m.name for m in plan.methods], "cells": len(plan.cells), "forecast_seconds": plan.total_seconds if plan.seconds else None, "dropped": [c.label for c in plan.dropped], "detectable": plan.detectable},
             made=provenance() | {"machine": asdict(model.machine)})
 
     # Search on validation
@@ -132,9 +134,7 @@ class Runner:
     def _searched(self, m: Method, cell: RunCell, study: Study) -> Candidate:
         """Score all candidates of an arm on validation and store the Choice; the first of equals wins."""
         ranked = m.with_rank(cell.rank)
-        what = {"kind": "choice", "task": self.task.digest, "model": self.model.revision, "size": cell.size, "seed": cell.seed, "decoding": asdict(self.decoding),
-                "embedder": self.tools.embedder.revision if any(c.context.uses_embedder for c in ranked.candidates) else "",
-                "candidates": [self._settings(c) for c in ranked.candidates]}
+        what = self._choice_key(ranked, cell)
         entry = self.store.find("choice", key_of(what))
         if entry is None:
             with self.store.producing("choice", what) as draft:
@@ -142,21 +142,32 @@ class Runner:
                     draft.result = self._trials(ranked, cell)
             entry = draft.done
         result = entry.record["result"]
-        known = {c["key"] for c in study.choices}
-        if entry.key not in known:
+        if entry.key not in {c["key"] for c in study.choices}:
             study.choices.append({"key": entry.key, "method": m.name, "size": cell.size, "rank": cell.rank} | result)
         return ranked.candidates[result["chosen"]]
+
+    def _choice_key(self, ranked: Method, cell: RunCell) -> dict[str, Any]:
+        return {"kind": "choice", "task": self.task.digest, "model": self.model.revision, "size": cell.size, "seed": cell.seed, "decoding": asdict(self.decoding),
+                "embedder": self.tools.embedder.revision if any(c.context.uses_embedder for c in ranked.candidates) else "",
+                "candidates": [self._settings(c) for c in ranked.candidates]}
 
     def _trials(self, m: Method, cell: RunCell) -> dict[str, Any]:
         trials = []
         for number, candidate in enumerate(m.candidates):
             spec = RunSpec(candidate, cell.size, cell.seed)
-            adaptation = self.adapt(spec)
+            try:
+                adaptation = self.adapt(spec)
+            except TrainingFailed as error:
+                trials.append({"settings": self._settings(candidate), "evaluation": "", "adaptation": "", "accuracy": -1.0, "nll": None, "looks": 0, "seconds": 0.0,
+                               "number": number, "failed": str(error)})
+                continue
             entry = self.evaluate(spec, adaptation, "validation")
             log = self._training_of(adaptation)
             trials.append({"settings": self._settings(candidate), "evaluation": entry.key, "adaptation": adaptation,
                            "accuracy": self._accuracy(entry, self.scoped(spec).validation), "nll": log.get("validation_nll"),
                            "looks": 1 + log.get("validation_looks", 0), "seconds": log.get("seconds", 0.0) + entry.record["result"]["seconds"], "number": number})
+        if all(t["accuracy"] < 0 for t in trials):
+            raise LabError(f"{m.name}: every candidate failed; the first: {trials[0]['failed']}")
         best = max(trials, key=lambda t: (t["accuracy"], -(t["nll"] or 0.0), -t["number"]))
         return {"trials": trials, "chosen": best["number"], "at_edge": _at_edge([t["settings"] for t in trials], best["number"]),
                 "still_rising": self._still_rising(best["adaptation"]), "looks": sum(t["looks"] for t in trials), "validation_items": len(self.scoped(spec).validation)}
@@ -258,12 +269,14 @@ class Runner:
                 fitted, started = self.fitted(spec), time.perf_counter()
                 fitted.prepare(list(samples))
                 items = [(s.id, fitted.build(s)) for s in samples]
-                built = time.perf_counter() - started
+                # Retrieved once, another arm's prompts cost no search any more: the first time is what a request costs.
+                pace = (time.perf_counter() - started) / len(items)
+                built = fitted.seconds_a_sample = max(pace, getattr(fitted, "seconds_a_sample", 0.0))
                 self.progress.stage(f"{split}: {context.name} + {spec.candidate.weights.name}", len(items))
                 completions = model.complete(items, self.decoding, self.progress.advance)
                 write_completions(draft.folder, completions)
                 seconds = time.perf_counter() - started
-                draft.result = {"items": len(items), "seconds": seconds, "context_seconds": built, "split": split}
+                draft.result = {"items": len(items), "seconds": seconds, "context_seconds": built, "latency_seconds": self._latency(model, items) if split == "test" else None, "split": split}
                 draft.made = {"machine": asdict(self.model.machine), "seconds": seconds}
         return draft.done
 
@@ -292,25 +305,41 @@ class Runner:
         scores = [self.scorer(s, c) for s, c in zip(self.task.test, completions)]
         usage = {name: float(np.mean([getattr(c.usage, name) for c in completions])) for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")}
         usage |= {"cut_passages": sum(c.cut_passages for c in completions), "cut_examples": sum(c.cut_examples for c in completions),
-                  "context_seconds": entry.record["result"]["context_seconds"] / len(completions)}
+                  "context_seconds": entry.record["result"]["context_seconds"],
+                  "latency_seconds": entry.record["result"].get("latency_seconds") or 0.0}
         usage |= self._training_usage(adaptation)
         names = scores[0].parts.keys()
         return Cell(cell.method, cell.seed, cell.size, cell.rank, control, settings_of(spec.candidate.context), settings_of(spec.candidate.weights),
-                    adaptation=adaptation, evaluation=entry.key, machine=entry.record["made"]["machine"]["name"], outcomes="".join(LETTERS[s.outcome] for s in scores),
+                    adaptation=adaptation, evaluation=entry.key, machine=self._machines(entry, adaptation), outcomes="".join(LETTERS[s.outcome] for s in scores),
                     parts={n: [round(s.parts.get(n, 0.0), 4) for s in scores] for n in names}, validation=validation, usage=usage,
                     recall=self._recall(spec, completions))
 
+    def _latency(self, model: LocalModel, items: list[tuple[str, Prompt]]) -> float:
+        """Median seconds of a request alone, over a few items (seconds in batches are an item's share)."""
+        seconds = []
+        for item in items[:LATENCY_ITEMS]:
+            started = time.perf_counter()
+            model.complete([item], self.decoding)
+            seconds.append(time.perf_counter() - started)
+        return float(np.median(seconds))
+
+    def _machines(self, entry: Entry, adaptation: str) -> str:
+        """Where the seconds of a cell were measured; more than one where training and evaluation ran on different machines."""
+        entries = [entry] + ([found] if adaptation and (found := self.store.find("adaptation", adaptation)) else [])
+        return " and ".join(sorted({e.record["made"]["machine"]["name"] for e in entries}))
+
     def _training_usage(self, adaptation: str) -> dict[str, float]:
         """Totals of a training and of the study stage before it."""
-        totals = {"training_seconds": 0.0, "training_tokens": 0.0, "training_steps": 0.0}
-        while adaptation:
-            record = self.store.find("adaptation", adaptation).record
+        totals = {"training_seconds": 0.0, "study_seconds": 0.0, "training_tokens": 0.0, "training_steps": 0.0}
+        study = False
+        while adaptation and (entry := self.store.find("adaptation", adaptation)):
+            record = entry.record
             log = record["result"]["log"]
-            totals["training_seconds"] += log["seconds"]
+            totals["study_seconds" if study else "training_seconds"] += log["seconds"]
             totals["training_tokens"] += log["trained_tokens"]
             totals["training_steps"] += log["steps"]
             totals.setdefault("trained_parameters", log["trained_parameters"])
-            adaptation = record["what"]["start"]
+            adaptation, study = record["what"]["start"], True
         return totals
 
     def _accuracy(self, entry: Entry, samples: tuple[Sample, ...]) -> float:
@@ -349,11 +378,21 @@ class Runner:
                     trained = time.perf_counter() - started
                     answers = predict([s.input for s in self.task.test])
                     seconds = (time.perf_counter() - started - trained) / len(answers)
-                    outcomes = "".join("c" if a == s.target else "w" for a, s in zip(answers, self.task.test))
-                    cells.append(Cell(name, seed, size, control="baseline", outcomes=outcomes, usage={"seconds": seconds, "training_seconds": trained}))
+                    scores = [self.scorer(s, Completion(s.id, a, Usage(0, 0))) for a, s in zip(answers, self.task.test)]
+                    outcomes = "".join(LETTERS[s.outcome] for s in scores)
+                    cells.append(Cell(name, seed, size, control="baseline", machine=self.model.machine.name, outcomes=outcomes, usage={"seconds": seconds, "training_seconds": trained}))
         return cells
 
     # What is stored already
+
+    def choice_is_stored(self, m: Method, cell: RunCell) -> bool:
+        """Whether an arm's search at the cell's rank and size is in the store."""
+        return self.store.find("choice", key_of(self._choice_key(m.with_rank(cell.rank), cell))) is not None
+
+    def study_is_stored(self, spec: RunSpec) -> bool:
+        """Whether the spec's study stage is in the store."""
+        study, _ = self._adaptation_keys(spec)
+        return study is not None and self.store.find("adaptation", key_of(study)) is not None
 
     def is_stored(self, spec: RunSpec, split: str) -> bool:
         """Whether the spec's completions of a split are in the store."""

@@ -18,6 +18,10 @@ class LabError(Exception):
     """A mistake a person can mend; its text is one line that names the place and the way out."""
 
 
+class TrainingFailed(LabError):
+    """A training whose loss is no number: the run ends as failed and nothing of it is stored."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One labelled item of a task."""

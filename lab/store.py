@@ -151,10 +151,10 @@ class Store:
                 shutil.rmtree(entry.folder)
                 removed += 1
             elif weights and entry.kind == "adaptation":
-                # An adaptation without weights would be half a result: it goes whole and is trained again if asked for.
-                if list(entry.folder.glob("*.safetensors")):
-                    freed += _size(entry.folder)
-                    shutil.rmtree(entry.folder)
+                # The record stays: what was measured with these weights keeps its training log.
+                for file in entry.folder.glob("*.safetensors"):
+                    freed += file.stat().st_size
+                    file.unlink()
                     removed += 1
         unfinished = self.home / "unfinished"
         if unfinished.is_dir() and (everything or damaged):

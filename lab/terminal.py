@@ -28,7 +28,7 @@ class TerminalProgress(Silent):
 
     def __init__(self, console: Console, plan: Plan) -> None:
         self.console, self.plan, self.started = console, plan, time.monotonic()
-        self.done_seconds, self.searched, self.arms = 0.0, set(), plan.search_seconds
+        self.done_seconds, self.searched = plan.fixed_seconds, set()
         self.bars = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("left"), TimeRemainingColumn(),
                              console=console, transient=True) if console.is_terminal else None
         self.whole = self.bars.add_task("all", total=max(1, len(plan.cells))) if self.bars else None
@@ -58,7 +58,7 @@ class TerminalProgress(Silent):
         self.done_seconds += self.plan.seconds.get(cell, 0.0)
         if cell.method not in self.searched:
             self.searched.add(cell.method)
-            self.done_seconds += self.arms.get(cell.method, 0.0)
+            self.done_seconds += self.plan.searching(cell.method)
         elapsed = time.monotonic() - self.started
         pace = elapsed / self.done_seconds if self.done_seconds > 1 else 1.0
         left = max(0.0, self.plan.total_seconds - self.done_seconds) * pace
@@ -80,7 +80,7 @@ def show_plan(console: Console, plan: Plan) -> None:
         table.add_column(column, justify="left" if column == "arm" else "right")
     for m in plan.methods:
         cells = [c for c in plan.cells if c.method == m.name]
-        table.add_row(m.name, str(len(cells)), minutes(plan.search_seconds[m.name]), minutes(sum(plan.seconds[c] for c in cells)))
+        table.add_row(m.name, str(len(cells)), minutes(plan.searching(m.name)), minutes(sum(plan.seconds[c] for c in cells)))
     console.print(table)
     console.print(f"Forecast: about {minutes(plan.total_seconds)} for {len(plan.cells)} cells; what is stored already takes no time.", highlight=False)
     if plan.dropped:
@@ -101,7 +101,7 @@ def show_decision(console: Console, study: Study, decision: Decision) -> None:
         table.add_row(f"{mark} {arm.label}", f"{100 * arm.accuracy:.1f} %", f"{100 * arm.low:.1f} to {100 * arm.high:.1f}", *values, recall,
                       f"{arm.prompt_tokens:.0f}", f"{arm.seconds_per_request:.3f}", f"{arm.fixed_seconds:.0f}")
     console.print(table)
-    head = "[bold]Provisional (one seed): [/bold]" if decision.provisional else "[bold]Decision: [/bold]"
+    head = "[bold]Provisional: [/bold]" if decision.provisional else "[bold]Decision: [/bold]"
     console.print(head + _plain(decision.sentence), highlight=False)
     for line in decision.reasons:
         console.print("  " + _plain(line), highlight=False)

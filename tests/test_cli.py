@@ -72,7 +72,7 @@ def test_a_broken_line_is_named(lab, tmp_path):
         file.write("{oops\n")
     for command in ("decide", "check"):
         status, _, err = lab(command, "t")
-        assert status == 2 and "test.jsonl, line 16: broken JSON" in one_line(err)
+        assert status == 2 and "test.jsonl, line 17: broken JSON" in one_line(err)
 
 
 def test_leaks_stop_a_decision_and_fail_a_check(lab, tmp_path):

@@ -19,7 +19,7 @@ def study_of(arms: dict[str, list[str]], usage: dict[str, dict] | None = None, p
         for seed, outcomes in enumerate(rows):
             cells.append(Cell(name, seed, size if labelled else None, 16 if "lora" in name else None, outcomes=outcomes, validation=0.5, machine="m",
                               usage={"seconds": 0.01, "prompt_tokens": 100, "completion_tokens": 5} | (usage or {}).get(name, {})))
-    return Study({"name": "t"}, {"name": "m"}, {}, [f"i{i}" for i in range(items)], [f"i{i}" for i in range(items)], cells, probes=probes or {})
+    return Study({"name": "t"}, {"name": "m"}, {}, [f"i{i}" for i in range(items)], [f"i{i}" for i in range(items)], cells, probes=probes or {}, made={"finished": "now"})
 
 
 def outcomes(rate: float, items: int, seed: int) -> str:
@@ -53,6 +53,28 @@ def test_one_seed_is_provisional():
     s = study_of({"rag": [outcomes(0.3, 100, 0)], "lora": [outcomes(0.9, 100, 1), outcomes(0.9, 100, 2)]})
     s.cells = [c for c in s.cells if c.seed == 0]
     assert decide(s).provisional is True
+
+
+def test_an_unfinished_run_gives_no_verdict():
+    s = study_of({"rag": [outcomes(0.3, 400, 0)], "lora": [outcomes(0.9, 400, s) for s in (1, 2)]})
+    s.made, s.plan = {}, {"methods": ["rag", "lora", "few_shot"], "cells": 7}
+    d = decide(s)
+    assert d.chosen == "" and d.provisional and "7 cells were planned, 3 are measured; few_shot not at all" in d.sentence
+
+
+def test_arms_without_a_common_seed_are_not_paired():
+    s = study_of({"lora": [outcomes(0.9, 400, s) for s in (1, 2)], "rag_lora": [outcomes(0.9, 400, s) for s in (1, 2)]})
+    s.cells = [c for c in s.cells if (c.method, c.seed) in (("lora", 0), ("rag_lora", 1))]
+    with pytest.raises(LabError, match="no seed in common"):
+        decide(s)
+
+
+def test_a_rank_with_fewer_seeds_is_not_preferred():
+    from lab.measure.arms import best_rank
+
+    s = study_of({"lora": [outcomes(0.5, 100, s) for s in (1, 2, 3)]})
+    s.cells.append(Cell("lora", 1, 100, 4, outcomes=outcomes(0.9, 100, 9), validation=0.99))
+    assert best_rank(s, "lora", 100) == 16
 
 
 def test_limits_exclude():

@@ -16,7 +16,7 @@ def planned(seconds=None, **changes):
     axes = {"names": ["zero_shot", "lora"], "ranks": [4, 16], "sizes": [50, 100], "seeds": 3} | changes
     plan = expand(**axes, task=TASK)
     plan.seconds = {c: (seconds or (lambda c: 1.0 if c.method == "zero_shot" else float(c.size)))(c) for c in plan.cells}
-    plan.search_seconds = {m.name: 10.0 for m in plan.methods}
+    plan.search_seconds = {(m.name, 100): 10.0 for m in plan.methods}
     return plan
 
 
@@ -60,6 +60,20 @@ def test_a_budget_drops_the_dearest_but_never_an_arm_or_the_second_seed(budget):
     assert dropped == sorted(dropped, reverse=True)
 
 
+def test_a_size_that_is_dropped_whole_needs_no_search():
+    plan = planned()
+    plan.search_seconds[("lora", 50)] = 100.0
+    assert plan.searching("lora") == 110.0
+    plan.cells = [c for c in plan.cells if c.size != 50]
+    assert plan.searching("lora") == 10.0
+
+
+def test_seeds_of_a_rank_go_together_highest_first():
+    plan = planned(lambda c: 0.0 if c.method == "zero_shot" else c.size + [3.0, 0.0, 1.0][c.seed])
+    apply_budget(plan, plan.total_seconds - 1)
+    assert [(c.rank, c.size, c.seed) for c in plan.dropped] == [(4, 100, 2)]
+
+
 def test_a_budget_below_the_smallest_honest_plan_is_refused():
     with pytest.raises(LabError, match="raise the budget"):
         apply_budget(planned(), 100)
@@ -84,5 +98,5 @@ def test_bad_axes_list_what_is_valid():
     with pytest.raises(LabError, match="--ranks 0"):
         expand(["lora"], [0], [50], 3, TASK)
     with pytest.raises(LabError, match="needs documents"):
-        expand(["rag"], [16], [50], 3, make_task(documents=False))
+        expand(["rag"], [16], [20], 3, make_task(documents=False))
     assert method("nearest+full").candidates[0].weights.name == "full"

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from lab.measure.statistics import Comparison, compare, mean_interval, wilson
+from lab.schema import LabError
 from lab.study import Cell, Study
 
 
@@ -69,14 +70,12 @@ class Arm:
 
     def against(self, other: Arm) -> Comparison:
         """Paired difference to another arm on the seeds both have."""
-        shared = {c.seed for c in self.cells} & {c.seed for c in other.cells}
-        mine, theirs = self._rows(other, shared), other._rows(self, shared)
-        return compare(mine, theirs, self.groups)
-
-    def _rows(self, other: Arm, shared: set[int]) -> np.ndarray:
-        if len(self.cells) == 1 or len(other.cells) == 1 and not self._seeded:
-            return self.table
-        return self.table if not other._seeded else np.array([c.correct for c in self.cells if c.seed in shared])
+        if not (self._seeded and other._seeded):
+            return compare(self.table, other.table, self.groups)
+        shared = sorted({c.seed for c in self.cells} & {c.seed for c in other.cells})
+        if not shared:
+            raise LabError(f"{self.label} and {other.label} have no seed in common; run lab decide without the budget that dropped them")
+        return compare([c.correct for c in self.cells if c.seed in shared], [c.correct for c in other.cells if c.seed in shared], self.groups)
 
     @property
     def _seeded(self) -> bool:
@@ -84,11 +83,12 @@ class Arm:
 
 
 def best_rank(study: Study, method: str, size: int | None) -> int | None:
-    """The rank with the highest mean validation accuracy at a size; the smallest of equals."""
+    """The rank with the highest mean validation accuracy among those with the most seeds at a size; the smallest of equals."""
     scores = {}
-    for rank in study.ranks(method):
-        cells = study.cells_of(method, size, rank)
-        if cells:
+    found = {rank: study.cells_of(method, size, rank) for rank in study.ranks(method)}
+    most = max((len(cells) for cells in found.values()), default=0)
+    for rank, cells in found.items():
+        if cells and len(cells) == most:
             scores[rank] = float(np.mean([c.validation or 0.0 for c in cells]))
     return max(scores, key=lambda r: (scores[r], -r)) if scores else None
 

@@ -107,8 +107,7 @@ def mean_interval(matrix: Sequence[Sequence[float]] | np.ndarray, groups: Sequen
 
     Two-way analysis of variance without replication on the clusters' influences: with MS_seed, MS_group and MS_rest
     the variance of the mean is (MS_seed + MS_group - MS_rest) / (S G), its degrees of freedom by Satterthwaite (1946);
-    where seeds show no excess the group term stands alone. One seed: the group term only. A table without any
-    variance still gets the width of half an item that might have come out otherwise.
+    where seeds show no excess the group term stands alone. One seed: the group term only.
     """
     table = np.atleast_2d(np.asarray(matrix, dtype=float))
     seeds, items = table.shape
@@ -121,7 +120,8 @@ def mean_interval(matrix: Sequence[Sequence[float]] | np.ndarray, groups: Sequen
     group_means, seed_means = influence.mean(axis=0), influence.mean(axis=1)
     scale = seeds * count
     ms_group = seeds * float(np.sum(group_means**2)) / max(1, count - 1)
-    item_variance = max(ms_group / scale, (0.5 / (count + 2)) ** 2)
+    # One pseudo-item in each discordant cell (Bonett and Price 2012): no disagreement among few items proves little.
+    item_variance = max(ms_group / scale, 2 / (count + 2) ** 2)
     if seeds == 1 or count < 2:
         return Comparison(mean, item_variance, 0.0, item_variance, max(1, count - 1), items, count, seeds)
     ms_seed = count * float(np.sum(seed_means**2)) / (seeds - 1)
@@ -175,12 +175,13 @@ def detectable_difference(items: int, groups: int | None = None, disagreement: f
 def items_to_settle(comparison: Comparison, margin: float, alpha: float, most: int = 1_000_000) -> int | None:
     """Items at which the one-sided bound would clear ``-margin`` if the difference stayed as it is; None where it can't.
 
-    Item variance shrinks with items; with several seeds the seeds' share is counted as shrinking too, so the number
-    is a lower estimate (more seeds may be needed as well).
+    Only the items' variance shrinks; where the seeds' alone is too large, more items can't help and the answer is None.
     """
     room = comparison.difference + margin
     if room <= 0:
         return None
-    quantile = float(stats.norm.ppf(1 - alpha))
-    needed = comparison.items * (quantile / room) ** 2 * comparison.total_variance
-    return min(most, max(comparison.items + 1, math.ceil(needed)))
+    quantile = comparison.half_width(alpha) / math.sqrt(comparison.total_variance)
+    left = (room / quantile) ** 2 - comparison.seed_variance
+    if left <= 0:
+        return None
+    return min(most, max(comparison.items + 1, math.ceil(comparison.items * comparison.item_variance / left)))

@@ -123,7 +123,7 @@ class LocalModel:
 
 def bundled_models() -> list[str]:
     """Names of the models that come with the package."""
-    return sorted(p.parent.name for p in BUNDLED.glob("*/model.safetensors") if (p.parent / "config.json").exists() and "LlamaForCausalLM" in (p.parent / "config.json").read_text())
+    return sorted(p.parent.name for p in BUNDLED.glob("*/pretraining.json"))
 
 
 def load_model(name: str, machine: Machine) -> LocalModel:
@@ -137,7 +137,9 @@ def load_model(name: str, machine: Machine) -> LocalModel:
         revision = folder_revision(folder)
         source = str(folder)
     elif name.count("/") == 1 and not name.startswith((".", "/")):
-        source, revision = name, ""
+        folder = hub_folder(name, "--model")
+        _require_loadable(folder)
+        revision, source = folder_revision(folder), str(folder)
     else:
         raise LabError(f"--model {name}: no bundled model (there are {', '.join(bundled_models()) or 'none'}), no folder, and no Hub id (owner/name)")
     dtype = torch.bfloat16 if machine.device == "cuda" else torch.float32
@@ -146,10 +148,20 @@ def load_model(name: str, machine: Machine) -> LocalModel:
         network = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, trust_remote_code=False, use_safetensors=True)
     except Exception as error:
         raise LabError(f"--model {name}: can't be loaded: {str(error).splitlines()[0]}") from None
-    if not revision:
-        revision = getattr(network.config, "_commit_hash", None) or "unknown"
+    if dtype != torch.float32:
+        revision = f"{revision}:{str(dtype).removeprefix('torch.')}"
     network.generation_config.use_cache = True
-    return LocalModel(Path(name).name if folder.is_dir() else name, network.to(machine.device).eval(), tokenizer, machine, revision)
+    return LocalModel(Path(name).name if Path(name).is_dir() else name, network.to(machine.device).eval(), tokenizer, machine, revision)
+
+
+def hub_folder(name: str, option: str) -> Path:
+    """The local snapshot of a Hub repository: safetensors, tokenizer and configuration only; raises LabError where it can't be had."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]))
+    except Exception as error:
+        raise LabError(f"{option} {name}: can't be had from the Hub: {str(error).splitlines()[0]}") from None
 
 
 def _require_loadable(folder: Path) -> None:
@@ -170,7 +182,9 @@ def folder_revision(folder: Path) -> str:
     for path in sorted(folder.iterdir()):
         if path.suffix == ".safetensors" or path.name in ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt"):
             sha.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-        elif path.name in ("config.json", "tokenizer_config.json", "modules.json"):
-            config = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("transformers_version", "_name_or_path")} if path.name != "modules.json" else path.read_text()
+        elif path.name in ("chat_template.jinja", "modules.json"):
+            sha.update(path.name.encode() + path.read_bytes())
+        elif path.name in ("config.json", "tokenizer_config.json", "generation_config.json"):
+            config = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("transformers_version", "_name_or_path")}
             sha.update(path.name.encode() + json.dumps(config, sort_keys=True).encode())
     return sha.hexdigest()

@@ -10,6 +10,7 @@ import importlib
 import json
 import re
 import string
+import sys
 from collections import Counter
 from collections.abc import Callable
 
@@ -125,11 +126,14 @@ def record(task: Task) -> Scorer:
     except re.error as error:
         raise LabError(f"{task.folder}/task.toml: record is no regular expression: {error}") from None
 
+    if not pattern.groupindex:
+        raise LabError(f"{task.folder}/task.toml: the record pattern has no named group, such as (?P<code>.+)")
+    for sample in (*task.train, *task.validation, *task.test):
+        if not pattern.fullmatch(sample.target):
+            raise LabError(f"{task.folder}: the target of {sample.id} does not match the record pattern: {sample.target[:60]!r}")
+
     def score(sample: Sample, completion: Completion) -> Score:
-        target = pattern.fullmatch(sample.target)
-        if not target:
-            raise LabError(f"{task.folder}: the target of {sample.id} does not match the record pattern")
-        fields, text = target.groupdict(), completion.text.strip()
+        fields, text = pattern.fullmatch(sample.target).groupdict(), completion.text.strip()
         match = pattern.fullmatch(text)
         right = [match.group(k) == v if match else _stands_in(v, text) for k, v in fields.items()]
         parts = {"format": float(match is not None), "content": sum(right) / len(right)}
@@ -170,6 +174,7 @@ def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
             raise LabError(f"scorer {name}: it would run your own code; say so with --allow-scorer-code")
         module, _, function = name.partition(":")
         try:
+            sys.path[:0] = [task.folder, "."]
             return getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError) as error:
             raise LabError(f"scorer {name}: {error}") from None

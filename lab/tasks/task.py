@@ -145,9 +145,9 @@ def read_samples(path: Path) -> list[Sample]:
         if not row["input"].strip() or not row["target"].strip():
             raise LabError(f"{where}: empty {'input' if not row['input'].strip() else 'target'}; remove the row or fill it")
         for key in ("evidence", "accept"):
-            if not (isinstance(row.get(key, []), list) and all(isinstance(e, str) for e in row.get(key, []))):
+            if not (isinstance(row.get(key) or [], list) and all(isinstance(e, str) for e in row.get(key) or [])):
                 raise LabError(f"{where}: field {key!r} must be a list of texts")
-        samples.append(Sample(row["id"], row["input"], row["target"], str(row.get("group", "")), tuple(row.get("evidence", ())), tuple(row.get("accept", ()))))
+        samples.append(Sample(row["id"], row["input"], row["target"], str(row.get("group") or ""), tuple(row.get("evidence") or ()), tuple(row.get("accept") or ())))
     if not samples:
         raise LabError(f"{path}: the file has no rows")
     return samples
@@ -180,7 +180,7 @@ def read_documents(folder: Path) -> list[Document]:
         for number, row in read_jsonl(path):
             if not isinstance(row.get("id"), str) or not isinstance(row.get("text"), str) or not row["text"].strip():
                 raise LabError(f"{path}, line {number}: a document needs an id and a text that isn't empty")
-            documents.append(Document(row["id"], row["text"], str(row.get("title", ""))))
+            documents.append(Document(row["id"], row["text"], str(row.get("title") or "")))
     elif directory.is_dir():
         documents = read_document_folder(directory)
     ids = [d.id for d in documents]
@@ -205,6 +205,13 @@ def read_document_folder(directory: Path) -> list[Document]:
             first = text.splitlines()[0].lstrip("# ").strip()
             documents.append(Document(str(file.relative_to(directory)), text, first if len(first) <= 100 else ""))
     return documents
+
+
+def document_text(document: Document) -> str:
+    """What every arm reads of a document: the title's line, unless the text begins with it, and the text."""
+    if not document.title or document.text.lstrip("# \n").startswith(document.title):
+        return document.text
+    return f"{document.title}\n{document.text}"
 
 
 def _refuse_duplicate_ids(folder: Path, splits: dict[str, list[Sample]]) -> None:

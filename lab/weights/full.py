@@ -9,6 +9,7 @@ from typing import ClassVar
 from safetensors.torch import load_file, save_file
 
 from lab.models.local import LocalModel
+from lab.tasks.task import document_text
 from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import Schedule, encode_documents, encode_pairs, train
 
@@ -35,7 +36,7 @@ class Full(Weights):
         network = (self.apply(model, start) if start else model.with_network(model.copy_network())).network
         network.requires_grad_(True)
         if self.study_epochs:
-            log = train(model, network, encode_documents(model, [d.text for d in data.documents]), [],
+            log = train(model, network, encode_documents(model, [document_text(d) for d in data.documents]), [],
                         Schedule(self.learning_rate, self.study_epochs, self.minimum_steps, self.batch_size), seed, progress, "full study")
         else:
             log = train(model, network, encode_pairs(model, data.pairs), encode_pairs(model, data.validation),

@@ -10,6 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from lab.models.local import LocalModel
 from lab.schema import LabError
+from lab.tasks.task import document_text
 from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import Schedule, encode_documents, encode_pairs, train
 
@@ -49,7 +50,7 @@ class Lora(Weights):
             network = get_peft_model(base, LoraConfig(r=self.rank, lora_alpha=ALPHA_PER_RANK * self.rank, lora_dropout=0.0, target_modules="all-linear",
                                                       task_type="CAUSAL_LM", init_lora_weights=_seeded(seed)))
         if self.study_epochs:
-            items = encode_documents(model, [f"{d.title}\n{d.text}" if d.title and not d.text.startswith(d.title) else d.text for d in data.documents])
+            items = encode_documents(model, [document_text(d) for d in data.documents])
             log = train(model, network, items, [], Schedule(self.learning_rate, self.study_epochs, self.minimum_steps, self.batch_size), seed, progress, f"study rank {self.rank}")
         else:
             log = train(model, network, encode_pairs(model, data.pairs), encode_pairs(model, data.validation),

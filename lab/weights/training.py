@@ -16,7 +16,7 @@ from accelerate.utils import set_seed
 from transformers import get_scheduler
 
 from lab.models.local import LocalModel
-from lab.schema import LabError, Prompt
+from lab.schema import LabError, Prompt, TrainingFailed
 from lab.weights.base import Progress, TrainingLog
 
 LOOKS = 10
@@ -152,7 +152,7 @@ def train(model: LocalModel, network, items: list[Encoded], validation: list[Enc
             logits, labels = completion_logits(network, batch, pad, model.network.device)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
         if not torch.isfinite(loss):
-            raise LabError(f"{what}: the loss at step {step} is {loss.item()} (learning rate {schedule.learning_rate:g}); nothing was kept, lower the rate")
+            raise TrainingFailed(f"{what}: the loss at step {step} is {loss.item()} (learning rate {schedule.learning_rate:g}); nothing was kept, lower the rate")
         accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

@@ -56,7 +56,7 @@ PLAIN_PATTERN = r"(?P<queue>[^,]+), (?P<mark>urgent|calm), (?P<item>[^,]+), (?P<
 
 def _triage(knobs: Knobs) -> Task:
     """Tickets to house-format records: the queue follows from the item's kind, the mark from the tone."""
-    rng = random.Random(f"triage {knobs.seed}")
+    rng, noise = random.Random(f"triage {knobs.seed}"), random.Random(f"triage noise {knobs.seed}")
     names = NameMaker(rng, "task")
     total = knobs.train + knobs.validation + knobs.test
     people, places = _distinct(names.person, total), _distinct(names.place, total)
@@ -69,8 +69,8 @@ def _triage(knobs: Knobs) -> Task:
         body = f"{problem[0].upper()}{problem[1:]}. {tone}" if rng.random() < 0.7 else f"{tone} {problem[0].upper()}{problem[1:]}."
         text = " ".join(x for x in (rng.choice(OPENINGS), body, rng.choice(CLOSINGS).format(person=person)) if x)
         queue = QUEUES[kind]
-        if knobs.label_noise and number < knobs.train + knobs.validation and rng.random() < knobs.label_noise:
-            queue = rng.choice([q for q in QUEUES.values() if q != queue])
+        if number < knobs.train + knobs.validation and noise.random() < knobs.label_noise:
+            queue = noise.choice([q for q in QUEUES.values() if q != queue])
         if knobs.rare_format:
             target = f"[{queue}{'!' if urgent else '.'}] {item} @ {place} / {person}"
         else:
@@ -108,7 +108,7 @@ def _kind_of(facts: list[Fact]) -> str:
 
 
 def _questions(knobs: Knobs, name: str, write: Callable[[Fact, str], str]) -> tuple[list[Sample], list[Document]]:
-    rng = random.Random(f"{name} {knobs.seed}")
+    rng, noise = random.Random(f"{name} {knobs.seed}"), random.Random(f"{name} noise {knobs.seed}")
     total = knobs.train + knobs.validation + knobs.test
     if knobs.known_facts:
         from lab.world.public import public_world
@@ -124,8 +124,8 @@ def _questions(knobs: Knobs, name: str, write: Callable[[Fact, str], str]) -> tu
             if len(samples) == total:
                 break
             value = fact.value
-            if knobs.label_noise and len(samples) < knobs.train + knobs.validation and rng.random() < knobs.label_noise:
-                value = rng.choice(facts).value
+            if len(samples) < knobs.train + knobs.validation and noise.random() < knobs.label_noise:
+                value = noise.choice([f.value for f in facts if f is not fact])
             samples.append(Sample(f"{name}-{number}", ask(fact, rng), write(fact, value), group=fact.subject, evidence=(f"hb-{index:04d}",)))
             number += 1
     return samples, documents

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from lab.schema import Document, LabError, Passage
+from lab.tasks.task import document_text
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[A-Z0-9\"'(\[])|\n+")
@@ -44,7 +45,7 @@ def chunk_document(document: Document, chunk_tokens: int, overlap_tokens: int) -
     """
     if not 0 <= overlap_tokens < chunk_tokens:
         raise LabError(f"overlap_tokens must be below chunk_tokens, but {overlap_tokens} >= {chunk_tokens}")
-    parts = [piece for s in sentences(document.text) for piece in _pieces(s, chunk_tokens)]
+    parts = [piece for s in sentences(document_text(document)) for piece in _pieces(s, chunk_tokens)]
     lengths = [count(p) for p in parts]
     passages, start = [], 0
     while start < len(parts):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from lab.models.local import BUNDLED, folder_revision
+from lab.models.local import BUNDLED, folder_revision, hub_folder
 from lab.schema import LabError
 
 
@@ -54,14 +54,13 @@ def load_embedder(name: str) -> Embedder:
     if folder.is_dir():
         if not list(folder.rglob("*.safetensors")):
             raise LabError(f"--embedder {name}: no .safetensors weights in {folder}; pickle weights are not loaded")
-    elif name.count("/") != 1 or name.startswith((".", "/")):
+    elif name.count("/") == 1 and not name.startswith((".", "/")):
+        folder = hub_folder(name, "--embedder")
+    else:
         raise LabError(f"--embedder {name}: neither 'embedder' (the lab's own), nor a sentence-transformers folder, nor a Hub id")
     try:
-        model = SentenceTransformer(str(folder) if folder.is_dir() else name, device="cpu", trust_remote_code=False, model_kwargs={"use_safetensors": True} if not folder.is_dir() else None)
+        model = SentenceTransformer(str(folder), device="cpu", trust_remote_code=False)
     except Exception as error:
         raise LabError(f"--embedder {name}: can't be loaded: {str(error).splitlines()[0]}") from None
-    if folder.is_dir():
-        revision = hashlib.sha256("".join(folder_revision(p.parent) for p in sorted(folder.rglob("*.safetensors"))).encode()).hexdigest()
-    else:
-        revision = getattr(getattr(model[0], "auto_model", None), "config", None) and model[0].auto_model.config._commit_hash or name
+    revision = hashlib.sha256("".join(folder_revision(p.parent) for p in sorted(folder.rglob("*.safetensors"))).encode()).hexdigest()
     return Embedder(name, model, revision)
