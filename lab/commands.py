@@ -208,7 +208,7 @@ def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
     kept = 0
     if texts:
         trials = [t for c in study.choices for t in c["trials"]]
-        wanted = [("choice", c["key"]) for c in study.choices] + [("evaluation", k) for k in [*(c.evaluation for c in study.cells), *(t["evaluation"] for t in trials)] if k]
+        wanted = [("choice", c["key"]) for c in study.choices] + [("evaluation", k) for k in [*(k for c in study.cells for k in (c.evaluation, c.validation_evaluation)), *(t["evaluation"] for t in trials)] if k]
         wanted += [("evaluation", p["evaluation"]) for p in study.probes.values()]
         wanted += [("adaptation", k) for k in [*(c.adaptation for c in study.cells), *(t["adaptation"] for t in trials)] if k]
         wanted += [("adaptation", start) for kind, key in list(wanted) if kind == "adaptation" and (entry := store.find(kind, key)) and (start := entry.record["what"]["start"])]

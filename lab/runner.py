@@ -300,7 +300,8 @@ class Runner:
     def measure(self, cell: RunCell, spec: RunSpec, adaptation: str, control: str = "") -> Cell:
         """Complete the test items and score them."""
         entry = self.evaluate(spec, adaptation, "test")
-        validation = self._accuracy(self.evaluate(spec, adaptation, "validation"), self.scoped(spec).validation) if not control else None
+        looked = self.evaluate(spec, adaptation, "validation") if not control else None
+        validation = self._accuracy(looked, self.scoped(spec).validation) if looked else None
         completions = read_completions(entry)
         scores = [self.scorer(s, c) for s, c in zip(self.task.test, completions)]
         usage = {name: float(np.mean([getattr(c.usage, name) for c in completions])) for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")}
@@ -311,7 +312,7 @@ class Runner:
         names = scores[0].parts.keys()
         return Cell(cell.method, cell.seed, cell.size, cell.rank, control, settings_of(spec.candidate.context), settings_of(spec.candidate.weights),
                     adaptation=adaptation, evaluation=entry.key, machine=self._machines(entry, adaptation), outcomes="".join(LETTERS[s.outcome] for s in scores),
-                    parts={n: [round(s.parts.get(n, 0.0), 4) for s in scores] for n in names}, validation=validation, usage=usage,
+                    parts={n: [round(s.parts.get(n, 0.0), 4) for s in scores] for n in names}, validation=validation, validation_evaluation=looked.key if looked else "", usage=usage,
                     recall=self._recall(spec, completions))
 
     def _latency(self, model: LocalModel, items: list[tuple[str, Prompt]]) -> float:

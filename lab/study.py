@@ -41,6 +41,7 @@ class Cell:
     parts: dict[str, list[float]] = field(default_factory=dict)
     validation: float | None = None
     """Accuracy on the arm's own validation items."""
+    validation_evaluation: str = ""
     usage: dict[str, float] = field(default_factory=dict)
     """Means a request (prompt_tokens, cached_tokens, completion_tokens, seconds) and totals of the training (training_*)."""
     recall: dict[str, float] = field(default_factory=dict)

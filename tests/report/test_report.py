@@ -1,0 +1,71 @@
+"""Reports: every number traces to the study, and a kept study is read beneath the store."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+
+from lab.cli import main
+from lab.decide import Settings, decide
+from lab.report.write import choices_table, controls_table, grid_table, write_report
+from lab.store import Store
+from lab.tasks.task import write_task
+from tests.conftest import make_task
+from tests.test_runner import quick_plan, runner_for
+
+
+@pytest.fixture(scope="module")
+def study(tiny, tmp_path_factory):
+    task = make_task(80)
+    return runner_for(task, tiny, tmp_path_factory.mktemp("home")).run(quick_plan(task, sizes=(20, 40)))
+
+
+def test_numbers_in_the_page_are_those_of_the_study(study, tmp_path):
+    decision = decide(study, Settings(margin=0.1))
+    paths = write_report(study, decision, tmp_path)
+    page, text = paths["html"].read_text(), paths["markdown"].read_text()
+    for arm in decision.arms:
+        assert f"{100 * arm.accuracy:.1f} %" in page and f"{100 * arm.accuracy:.1f} %" in text
+    assert json.loads(paths["json"].read_text())["sentence"] == decision.sentence
+    rag = [c for c in study.cells if c.method == "rag"]
+    row = controls_table(study)[0]
+    assert row["retrieved"] == next(c.accuracy for c in rag if not c.control) and row["oracle"] == next(c.accuracy for c in rag if c.control == "oracle")
+    lora = next(g for g in grid_table(study) if g["label"] == "lora r2" and g["size"] == 40)
+    assert lora["seeds"] == 2 and lora["accuracy"] == pytest.approx(sum(c.accuracy for c in study.cells_of("lora", 40)) / 2)
+    assert {c["trials"] for c in choices_table(study)} == {2, 4}
+    assert paths["chart"].read_text().count("<svg") == 1
+
+
+def test_the_page_needs_nothing_from_outside(study, tmp_path):
+    page = write_report(study, decide(study), tmp_path)["html"].read_text()
+    assert "default-src 'none'" in page
+    assert not re.search(r"(src|href)\s*=\s*[\"']https?:", page) and "<script" not in page and "@import" not in page
+
+
+def test_a_kept_study_answers_for_a_newcomer(tmp_path, monkeypatch, capsys):
+    """``lab keep`` copies results without weights; another LAB_HOME with them beneath runs nothing again."""
+    from lab.models.local import LocalModel
+
+    def lab(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lab", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0, capsys.readouterr().err
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAB_HOME", str(tmp_path / "one"))
+    write_task(make_task(60), tmp_path / "t")
+    command = ("decide", "t", "--methods", "zero_shot,few_shot", "--sizes", "20", "--seeds", "2")
+    lab(*command, "--out", "r")
+    lab("keep", "r", "--out", "reports/mine")
+    assert not list((tmp_path / "reports").rglob("*.safetensors")) and list((tmp_path / "reports").rglob("record.json"))
+    monkeypatch.setenv("LAB_HOME", str(tmp_path / "two"))
+    monkeypatch.setattr("lab.store.COMMITTED", tmp_path / "reports")
+    monkeypatch.setattr(Store.__init__, "__defaults__", (None, tmp_path / "reports", ("adaptation", "evaluation", "choice")))
+    monkeypatch.setattr(LocalModel, "complete", lambda *a, **k: pytest.fail("completed again"))
+    lab(*command, "--out", "again")
+    lab("keep", "r", "--out", "private", "--no-texts")
+    assert not list((tmp_path / "private").rglob("*.parquet"))
