@@ -149,7 +149,7 @@ def runs(task: Annotated[str, typer.Option(help="only studies of this task")] = 
 def keep(
     study: Annotated[Path, typer.Argument(help="folder of a report with its study.json")],
     out: Annotated[Path, typer.Option(help="folder to copy to, such as reports/mine")],
-    texts: Annotated[bool, typer.Option(help="also completions (model texts) and records, so that nothing is run twice; --no-texts for private tasks")] = True,
+    texts: Annotated[bool, typer.Option(help="also the completions, so that nothing is run twice; --no-texts for private tasks")] = True,
 ) -> None:
     """Copy a study for committing or sending: results without weights."""
     from lab.commands import run_keep

@@ -195,7 +195,7 @@ def run_runs(console: Console, task: str) -> None:
 
 
 def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
-    """Copy a study, and with ``texts`` the results beneath it, to a folder that can be committed; weights stay behind."""
+    """Copy a study with its choices and training logs, and with ``texts`` its completions, to a folder that can be committed; weights stay behind."""
     from lab.store import Store
     from lab.study import Study
 
@@ -206,22 +206,23 @@ def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
         if (folder / name).exists() and folder.resolve() != out.resolve():
             shutil.copyfile(folder / name, out / name)
     kept = 0
+    trials = [t for c in study.choices for t in c["trials"]]
+    wanted = [("choice", c["key"]) for c in study.choices]
+    wanted += [("adaptation", k) for k in [*(c.adaptation for c in study.cells), *(t["adaptation"] for t in trials)] if k]
+    wanted += [("adaptation", start) for kind, key in list(wanted) if kind == "adaptation" and (entry := store.find(kind, key)) and (start := entry.record["what"]["start"])]
     if texts:
-        trials = [t for c in study.choices for t in c["trials"]]
-        wanted = [("choice", c["key"]) for c in study.choices] + [("evaluation", k) for k in [*(k for c in study.cells for k in (c.evaluation, c.validation_evaluation)), *(t["evaluation"] for t in trials)] if k]
-        wanted += [("evaluation", p["evaluation"]) for p in study.probes.values()]
-        wanted += [("adaptation", k) for k in [*(c.adaptation for c in study.cells), *(t["adaptation"] for t in trials)] if k]
-        wanted += [("adaptation", start) for kind, key in list(wanted) if kind == "adaptation" and (entry := store.find(kind, key)) and (start := entry.record["what"]["start"])]
-        for kind, key in dict.fromkeys(wanted):
-            entry = store.find(kind, key)
-            if entry is None or entry.committed:
-                continue
-            target = out / "results" / kind / key
-            target.mkdir(parents=True, exist_ok=True)
-            for name in ("record.json", "completions.parquet"):
-                if (entry.folder / name).exists():
-                    shutil.copyfile(entry.folder / name, target / name)
-            kept += 1
+        completed = [*(k for c in study.cells for k in (c.evaluation, c.validation_evaluation)), *(t["evaluation"] for t in trials), *(p["evaluation"] for p in study.probes.values())]
+        wanted += [("evaluation", k) for k in completed if k]
+    for kind, key in dict.fromkeys(wanted):
+        entry = store.find(kind, key)
+        if entry is None or entry.committed:
+            continue
+        target = out / "results" / kind / key
+        target.mkdir(parents=True, exist_ok=True)
+        for name in ("record.json", "completions.parquet"):
+            if (entry.folder / name).exists():
+                shutil.copyfile(entry.folder / name, target / name)
+        kept += 1
     console.print(f"{out}: study and {kept} results, no weights", highlight=False, soft_wrap=True)
 
 
