@@ -92,13 +92,14 @@ def show_decision(console: Console, study: Study, decision: Decision) -> None:
     """The table of arms and the verdict with its reasons."""
     table = Table(box=None, pad_edge=False)
     parts = sorted({p for a in decision.arms for p in a.parts})
-    for column in ("arm", "right", "95 % interval", *parts, "recall@k", "prompt tokens", "s/request", "training s"):
-        table.add_column(column, justify="left" if column == "arm" else "right")
+    recalls = any(a.recall for a in decision.arms)
+    for column in ("arm", "right", "95 % interval", *parts, *(["recall"] if recalls else []), "prompt tokens", "s/request", "training s"):
+        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=column in ("arm", "right", "95 % interval"))
     for arm in decision.arms:
         mark = "*" if arm.label == decision.chosen else " "
-        recall = ", ".join(f"@{k} {100 * v:.0f} %" for k, v in arm.recall.items())
+        recall = [", ".join(f"@{k} {100 * v:.0f} %" for k, v in arm.recall.items())] if recalls else []
         values = [f"{100 * arm.parts[p]:.1f} %" if p in arm.parts else "" for p in parts]
-        table.add_row(f"{mark} {arm.label}", f"{100 * arm.accuracy:.1f} %", f"{100 * arm.low:.1f} to {100 * arm.high:.1f}", *values, recall,
+        table.add_row(f"{mark} {arm.label}", f"{100 * arm.accuracy:.1f} %", f"{100 * arm.low:.1f} to {100 * arm.high:.1f}", *values, *recall,
                       f"{arm.prompt_tokens:.0f}", f"{arm.seconds_per_request:.3f}", f"{arm.fixed_seconds:.0f}")
     console.print(table)
     head = "[bold]Provisional: [/bold]" if decision.provisional else "[bold]Decision: [/bold]"

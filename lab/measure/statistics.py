@@ -52,13 +52,13 @@ class Comparison:
 
     @property
     def low(self) -> float:
-        """Lower end of the 95 % interval."""
-        return self.difference - self.half_width((1 - CONFIDENCE) / 2)
+        """Lower end of the 95 % interval (a difference of shares is never below -1)."""
+        return max(-1.0, self.difference - self.half_width((1 - CONFIDENCE) / 2))
 
     @property
     def high(self) -> float:
-        """Upper end of the 95 % interval."""
-        return self.difference + self.half_width((1 - CONFIDENCE) / 2)
+        """Upper end of the 95 % interval (never above 1)."""
+        return min(1.0, self.difference + self.half_width((1 - CONFIDENCE) / 2))
 
     def lower_bound(self, alpha: float) -> float:
         """One-sided lower bound at level ``alpha``."""

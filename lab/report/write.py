@@ -34,7 +34,7 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
         "study": study, "decision": decision, "dots": quality_dots(decision.arms, decision.chosen), "lines": size_lines(study), "sizes": study.sizes(),
         "parts": parts, "part_names": PART_NAMES, "controls": controls_table(study), "grid": grid_table(study), "choices": choices_table(study),
         "outcomes": {"c": "correct", "w": "wrong", "m": "malformed", "t": "truncated", "r": "refused", "e": "error"},
-        "alone": False, "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
+        "alone": False, "recalls": any(a.recall for a in decision.arms), "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
     }
 
 
