@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.abilities import abilities
 from lab.context.base import Tools
 from lab.context.retrieval.search import Searcher, recall_at
-from lab.models.local import LocalModel
+from lab.models.local import LocalModel, folder_of
 from lab.schema import LabError
 from lab.store import Store
 from lab.tasks.task import read_jsonl
@@ -52,7 +52,7 @@ A small base model made by `lab pretrain`, whose past is fully known: the calibr
 | tokenizer | byte-level BPE, {made['config']['vocabulary']:,} tokens, digits one by one |
 | trained on | {made['tokens']:,} tokens in {made['steps']:,} steps, seed {made['config']['seed']} |
 | compute | {made['flops']:.3g} FLOPs (6 N D, N without embeddings), {made['seconds']:,} s |
-| machine | {machine['name']}, {machine['dtype']}, {machine['threads']} threads (shared with other work while it ran) |
+| machine | {machine['name']}, {machine['dtype']}, {machine['threads']} threads{made.get('remark', '')} |
 | real English | about a quarter; SHA-256 of the file {made['text_sha256']} |
 
 Corpus, by share of tokens: {mix}. The real English is plain text of the United States government (CC0 1.0); the text itself is not in this repository.
@@ -83,13 +83,16 @@ def write_embedder_card(name: str, queries: Path, out: Path) -> Path:
     for mode, says in (("dense", "this embedder through FAISS"), ("lexical", "BM25"), ("hybrid", "reciprocal rank fusion of both")):
         found = [[str(i) for i, _ in hits] for hits in Searcher(texts, mode, tools).search(asked, 5)]
         lines.append(f"| {mode} ({says}) | {recall_at(found, gold, 1):.3f} | {recall_at(found, gold, 5):.3f} |")
-    embedder = tools.embedder
+    embedder, record = tools.embedder, folder_of(name) / "training.json"
+    trained = json.loads(record.read_text()) if record.exists() else None
+    cost = f"on {trained['pairs']:,} pairs" if trained else "on pairs"
+    spent = f": {trained['epochs']} epochs, {trained['seconds']} s{trained.get('remark', '')}" if trained else ""
     size = sum(p.stat().st_size for p in Path(out.parent).glob("*.safetensors"))
     out.write_text(f"""# embedder
 
 Static token embeddings ({len(embedder.model.tokenizer.get_vocab()):,} x {embedder.model.get_embedding_dimension()}, float16, {size / 1e6:.1f} MB) trained by `lab train-embedder --text plain_english.txt.gz --out FOLDER`
-with sentence-transformers' trainer and MultipleNegativesRankingLoss on 75,012 pairs (a sentence and the rest of its paragraph, a heading and what follows, two crops of one paragraph,
-words of a paragraph and the paragraph, and questions and passages of the generated world): 3 epochs, 39 s on two CPU cores.
+with sentence-transformers' trainer and MultipleNegativesRankingLoss {cost} (a sentence and the rest of its paragraph, a heading and what follows, two crops of one paragraph,
+words of a paragraph and the paragraph, and questions and passages of the generated world){spent}.
 
 ## Recall on text it was not trained on
 

@@ -114,7 +114,7 @@ def count_test_looks(store, study) -> int:
 
 def run_check(console: Console, folder: Path, model_name: str) -> bool:
     """Show the findings; True where there are errors."""
-    from lab.models.local import BUNDLED
+    from lab.models.local import folder_of
     from lab.terminal import show_findings
 
     task = load_task(folder)
@@ -122,7 +122,7 @@ def run_check(console: Console, folder: Path, model_name: str) -> bool:
 
     if ":" not in task.scorer:
         scorer_for(task)
-    source = BUNDLED / model_name if (BUNDLED / model_name).is_dir() else Path(model_name)
+    source = folder_of(model_name)
     count, window = None, None
     if (source / "tokenizer.json").exists():
         from transformers import AutoTokenizer
@@ -274,11 +274,11 @@ def run_card(console: Console, model_name: str, text: str, device: str, out: Pat
     """Measure the probes and write the model's card."""
     from lab.cards import write_model_card
     from lab.models.device import machine
-    from lab.models.local import BUNDLED, load_model
+    from lab.models.local import folder_of, load_model
     from lab.store import Store
 
     model = load_model(model_name, machine(device))
-    folder = BUNDLED / model_name if (BUNDLED / model_name).is_dir() else Path(model_name)
+    folder = folder_of(model_name)
     path = write_model_card(model, folder, None if text == "none" else Path(text), Store(committed=None), out or folder / "README.md")
     console.print(path.read_text(), highlight=False, markup=False)
     console.print(f"card: {path}", highlight=False, soft_wrap=True)
@@ -287,9 +287,9 @@ def run_card(console: Console, model_name: str, text: str, device: str, out: Pat
 def run_embedder_card(console: Console, queries: Path, embedder: str, out: Path | None) -> None:
     """Measure recall and write the embedder's card."""
     from lab.cards import write_embedder_card
-    from lab.models.local import BUNDLED
+    from lab.models.local import folder_of
 
-    path = write_embedder_card(embedder, queries, out or BUNDLED / embedder / "README.md")
+    path = write_embedder_card(embedder, queries, out or folder_of(embedder) / "README.md")
     console.print(path.read_text(), highlight=False, markup=False)
 
 

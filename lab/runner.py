@@ -439,10 +439,3 @@ def decoding_for(task: Task, model: LocalModel) -> Decoding:
     lines = any("\n" in s.target for s in task.labelled)
     blank = any("\n\n" in s.target for s in task.labelled)
     return Decoding(max_tokens=min(model.window // 2, longest + longest // 2 + 4), stop="" if blank else "\n\n" if lines else "\n")
-
-
-def spec_from(settings: dict[str, Any], size: int | None, seed: int) -> RunSpec:
-    """The spec that a stored cell's settings describe."""
-    return RunSpec(Candidate(member_from(lab.context, settings["context"]), member_from(lab.weights, settings["weights"])), size, seed)
-
-

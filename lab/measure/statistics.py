@@ -17,7 +17,9 @@ CONFIDENCE = 0.95
 
 
 SEED_WEIGHT = 0.75
-"""Weight of the seeds' own t quantile in the wider of the two widths; chosen by the coverage simulation in tests/measure."""
+"""Weight of the seeds' own t quantile in the wider of the two widths; chosen by simulating normal
+differences (three seeds, 200 and 500 items, item and seed deviations of 0 to 0.45). Without it 92 % are covered where seeds differ much;
+with it 93 to 97 %, but for 92 % where items don't differ and seeds do. tests/measure checks binary outcomes."""
 
 
 @dataclass(frozen=True)

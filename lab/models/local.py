@@ -126,12 +126,17 @@ def bundled_models() -> list[str]:
     return sorted(p.parent.name for p in BUNDLED.glob("*/pretraining.json"))
 
 
+def folder_of(name: str) -> Path:
+    """The folder of a bundled model or embedder, else the name as a path of the user's."""
+    return BUNDLED / name if (BUNDLED / name).is_dir() else Path(name)
+
+
 def load_model(name: str, machine: Machine) -> LocalModel:
     """A bundled name, a local folder or a Hub id as a model in float32 (bf16 on CUDA).
 
     Raises LabError for a folder without config, tokenizer or safetensors weights, and for an unknown name.
     """
-    folder = BUNDLED / name if name in bundled_models() else Path(name)
+    folder = folder_of(name)
     if folder.is_dir():
         _require_loadable(folder)
         revision = folder_revision(folder)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from lab.schema import LabError, Sample
 from lab.tasks.task import SPLITS, Task
 
@@ -124,7 +126,7 @@ def _near_duplicates(task: Task, most: int = 20_000) -> list[Finding]:
         batch = task.test[start:start + 256]
         similarity = vectorizer.transform(key_of(s.input) for s in batch) @ labelled.T
         best = similarity.max(axis=1).toarray().ravel()
-        where = similarity.argmax(axis=1).A1 if hasattr(similarity.argmax(axis=1), "A1") else similarity.argmax(axis=1).ravel()
+        where = np.asarray(similarity.argmax(axis=1)).ravel()
         close += [(s, task.labelled[int(w)]) for s, b, w in zip(batch, best, where) if b >= NEAR and key_of(s.input) not in exact]
     # Generated or templated texts differ in a name only; a different target shows that the name matters.
     close = [(s, other) for s, other in close if s.target == other.target]

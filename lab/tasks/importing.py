@@ -179,14 +179,16 @@ def guess_scorer(samples: list[Sample]) -> str:
 def import_task(source: str, *, name: str, instruction: str = "", scorer: str = "", documents: Path | None = None, test_source: str = "",
                 validation_source: str = "", encoding: str = "utf-8", seed: int = 0, **columns: str) -> tuple[Task, Columns]:
     """A task from one file (split by group 60/15/25) or from separate train, validation and test files."""
-    table = read_table(source, encoding)
-    chosen = choose_columns(table, source, **columns)
-    samples = samples_from(table, chosen, source, "train" if test_source else "item")
+    def read(file: str, prefix: str) -> tuple[list[Sample], Columns]:
+        table = read_table(file, encoding)
+        chosen = choose_columns(table, file, **columns)
+        return samples_from(table, chosen, file, prefix), chosen
+
+    samples, chosen = read(source, "train" if test_source else "item")
     if test_source:
-        test = samples_from(read_table(test_source, encoding), choose_columns(read_table(test_source, encoding), test_source, **columns), test_source, "test")
+        test, _ = read(test_source, "test")
         if validation_source:
-            other = read_table(validation_source, encoding)
-            validation = samples_from(other, choose_columns(other, validation_source, **columns), validation_source, "validation")
+            validation, _ = read(validation_source, "validation")
             splits = {"train": samples, "validation": validation, "test": test}
         else:
             parts = split_by_group(samples, seed, {"train": 0.8, "validation": 0.2, "test": 0.0})

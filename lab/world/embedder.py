@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -84,4 +85,6 @@ def train_embedder(text: Path | None, out: Path, seed: int = 1, epochs: int = 2,
     model.save_pretrained(str(out), safe_serialization=True, create_model_card=False)
     for path in out.rglob("*.safetensors"):
         save_file({k: v.astype(np.float16) for k, v in load_file(path).items()}, path, metadata={"format": "pt"})
-    return {"pairs": len(pairs), "epochs": epochs, "seconds": round(time.time() - started), "seed": seed}
+    record = {"pairs": len(pairs), "epochs": epochs, "seconds": round(time.time() - started), "seed": seed}
+    (out / "training.json").write_text(json.dumps(record) + "\n")
+    return record

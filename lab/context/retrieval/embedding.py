@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from lab.models.local import BUNDLED, folder_revision, hub_folder
+from lab.models.local import folder_of, folder_revision, hub_folder
 from lab.schema import LabError
 
 
@@ -50,7 +50,7 @@ def load_embedder(name: str) -> Embedder:
     """The bundled embedder, a sentence-transformers folder or a Hub id; raises LabError where there is none."""
     from sentence_transformers import SentenceTransformer
 
-    folder = BUNDLED / name if (BUNDLED / name).is_dir() else Path(name)
+    folder = folder_of(name)
     if folder.is_dir():
         if not list(folder.rglob("*.safetensors")):
             raise LabError(f"--embedder {name}: no .safetensors weights in {folder}; pickle weights are not loaded")
