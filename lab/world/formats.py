@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,12 +54,43 @@ KEY_NAMES = {
 }
 
 
-def draw_format(slots: tuple[str, ...], rng: random.Random) -> Callable[[dict[str, str]], str]:
+DrawLabel = Callable[[random.Random], str]
+
+
+def listed_label(rng: random.Random) -> str:
+    """One of the fixed labels; the probes use these alone, so that their items stay the same."""
+    return rng.choice(NONSENSE_LABELS)
+
+
+def any_label(rng: random.Random) -> str:
+    """A fixed label or a random code such as ``AB3``, ``K-17``, ``QXR`` or ``m/4``: labels are to be copied, not known."""
+    if rng.random() < 0.5:
+        return listed_label(rng)
+    letters, small, digits = string.ascii_uppercase, string.ascii_lowercase, string.digits
+    pattern = rng.choice((letters + " " + letters + " " + digits, letters + " - " + digits + " " + digits, letters + " " + letters + " " + letters,
+                          letters + " " + letters, small + " / " + digits, small + " " + digits + " " + digits, digits + " " + letters, small + " " + small + " " + small))
+    return "".join(rng.choice(part) for part in pattern.split())
+
+
+def listed_labels(rng: random.Random, count: int) -> list[str]:
+    """Distinct fixed labels."""
+    return rng.sample(NONSENSE_LABELS, count)
+
+
+def any_labels(rng: random.Random, count: int) -> list[str]:
+    """Distinct labels of any make."""
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found[any_label(rng)] = None
+    return list(found)
+
+
+def draw_format(slots: tuple[str, ...], rng: random.Random, draw_label: DrawLabel) -> Callable[[dict[str, str]], str]:
     """A random way to write some of the slots: order, separators, wrappers, keys, a constant code."""
     chosen = rng.sample(slots, rng.randint(1 if len(slots) < 2 else 2, len(slots)))
     kind = rng.choice(("joined", "joined", "joined", "keyed", "json", "wrapped", "sentence"))
-    keys = [rng.choice(KEY_NAMES[s]) if rng.random() < 0.7 else rng.choice(NONSENSE_LABELS) for s in chosen]
-    code = rng.choice(NONSENSE_LABELS) if rng.random() < 0.4 else ""
+    keys = [rng.choice(KEY_NAMES[s]) if rng.random() < 0.7 else draw_label(rng) for s in chosen]
+    code = draw_label(rng) if rng.random() < 0.4 else ""
     if kind == "json":
         pairs = list(zip(keys, chosen))
         if code:
@@ -113,13 +145,13 @@ def label_sentence(word: str, rng: random.Random, names: NameMaker) -> str:
     return rng.choice(LABEL_FRAMES).format(w=word, adj=rng.choice(ADJECTIVES), place=names.place(), person=names.person(), day=rng.choice(DAYS))
 
 
-def draw_labelling(rng: random.Random) -> Labelling:
+def draw_labelling(rng: random.Random, draw_labels: Callable[[random.Random, int], list[str]]) -> Labelling:
     """Random categories with random labels; sometimes the label is the category's own name."""
     count = rng.choice((2, 2, 3, 3, 4))
     categories = rng.sample(sorted(CATEGORIES), count)
     if rng.random() < 0.2:
         return Labelling({c: c for c in categories})
-    return Labelling(dict(zip(categories, rng.sample(NONSENSE_LABELS, count))))
+    return Labelling(dict(zip(categories, draw_labels(rng, count))))
 
 
 def scene(rng: random.Random) -> str:

@@ -23,7 +23,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from lab.models.device import Machine
 from lab.schema import LabError
-from lab.world.corpus import Recipe, build_shard, read_english
+from lab.world.corpus import CORPUS_VERSION, Recipe, build_shard, read_english
 from lab.world.muon import Muon
 from lab.world.tokenizer import train_tokenizer
 
@@ -163,11 +163,14 @@ def pretrain(config: PretrainConfig, text: Path | None, work: Path, machine: Mac
         num_key_value_heads=config.heads, intermediate_size=config.intermediate, max_position_embeddings=config.window,
         tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=2)).to(machine.device)
     optimizers = _optimizers(model, config, machine)
-    progress = {"step": 0, "seconds": 0.0, "fingerprint": fingerprint}
+    progress = {"step": 0, "seconds": 0.0, "fingerprint": fingerprint, "stretches": []}
     if (work / "checkpoint" / "progress.json").exists():
         progress = _load_checkpoint(work / "checkpoint", model, optimizers)
         if progress["fingerprint"] != fingerprint:
             raise LabError(f"{work}: its checkpoint was made with another recipe or text; give another --work folder")
+    stretch = {"tokens_planned": config.tokens, "corpus": CORPUS_VERSION}
+    if not progress["stretches"] or stretch.items() - progress["stretches"][-1].items():
+        progress["stretches"].append({"from_step": progress["step"]} | stretch)
     data = TrainingData(config, tokenizer, english)
     forward = torch.compile(model) if compile_model else model
     autocast = torch.autocast(machine.device, torch.bfloat16) if machine.dtype == "bfloat16" else nullcontext()
@@ -220,5 +223,5 @@ def _export(work: Path, model: LlamaForCausalLM, tokenizer, config: PretrainConf
     (folder / "pretraining.json").write_text(json.dumps({
         "config": asdict(config), "text_sha256": progress["fingerprint"]["text_sha256"], "parameters": parameters,
         "parameters_without_embeddings": parameters - embedding, "steps": progress["step"], "tokens": tokens,
-        "flops": 6 * (parameters - embedding) * tokens, "seconds": round(progress["seconds"]), "machine": asdict(machine)}, indent=1) + "\n")
+        "flops": 6 * (parameters - embedding) * tokens, "seconds": round(progress["seconds"]), "stretches": progress["stretches"], "machine": asdict(machine)}, indent=1) + "\n")
     return folder

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lab.schema import Example, LabError, Passage, Prompt, Sample
 from lab.world.documents import draw_passage
 from lab.world.facts import ask
-from lab.world.formats import SLOT_FRAMES, draw_format, draw_labelling, draw_slots
+from lab.world.formats import SLOT_FRAMES, draw_format, draw_labelling, draw_slots, listed_label, listed_labels
 from lab.world.names import NameMaker
 from lab.world.operations import OPERATIONS, draw_arithmetic
 from lab.world.public import public_world
@@ -46,14 +46,14 @@ def _reading(count: int) -> Callable[[random.Random, NameMaker, int], tuple[Prom
 
 def _format_examples(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
     frame, slots = rng.choice(SLOT_FRAMES)
-    write = draw_format(slots, rng)
+    write = draw_format(slots, rng, listed_label)
     rows = [(frame.format(**v), write(v)) for v in (draw_slots(names, rng) for _ in range(6))]
     examples = tuple(Example(f"e{i}", x, y) for i, (x, y) in enumerate(rows[:5]))
     return Prompt("Follow the examples.", rows[5][0], examples), rows[5][1]
 
 
 def _label_examples(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
-    labelling, sentences = draw_labelling(rng), rng.random() < 0.5
+    labelling, sentences = draw_labelling(rng, listed_labels), rng.random() < 0.5
     rows = [labelling.draw(rng, names, sentences) for _ in range(13)]
     while rows[12][1] not in {y for _, y in rows[:12]}:
         rows[12] = labelling.draw(rng, names, sentences)
