@@ -13,7 +13,7 @@ from typing import Any
 from lab.measure.statistics import wilson
 from lab.models.local import LocalModel
 from lab.models.prompts import render
-from lab.runner import Progress
+from lab.producing import Progress
 from lab.schema import Decoding
 from lab.store import Store, key_of, read_completions, write_completions
 from lab.tasks.scorers import exact

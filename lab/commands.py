@@ -30,6 +30,9 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     from lab.plan import apply_budget, expand, forecast, parse_budget
 
     task = load_task(folder)
+    out = out or Path("lab-reports") / f"{task.name}-{Path(model_name).name}"
+    if out.exists() and not out.is_dir():
+        raise LabError(f"--out {out}: is a file; name a folder")
     budget_seconds = parse_budget(budget)
     plan = expand(method_names or default_methods(task), ranks, sizes or [len(task.labelled)], seeds, task)
 
@@ -62,7 +65,6 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     show_plan(console, plan)
     if plan_only:
         return
-    out = out or Path("lab-reports") / f"{task.name}-{model.name.replace('/', '-')}"
 
     def keep(study) -> None:
         study.save(out / "study.json")

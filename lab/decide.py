@@ -71,6 +71,8 @@ class ArmResult:
     parts: dict[str, float]
     recall: dict[str, float]
     outcomes: dict[str, int]
+    elsewhere_seconds: float = 0.0
+    """Of its search on another machine: told, but in no sum."""
     excluded: str = ""
     """Why it can't be chosen; empty where it can."""
 
@@ -180,23 +182,27 @@ def _undecided(study: Study, eligible: list[Arm], results: dict[str, ArmResult],
 
 
 def _result(study: Study, arm: Arm, settings: Settings) -> ArmResult:
-    fixed = _fixed_seconds(study, arm)
+    fixed, elsewhere = _fixed_seconds(study, arm)
     seconds = arm.usage("seconds") + arm.usage("context_seconds")
     monthly = settings.price_per_hour_usd / 3600 * (fixed / settings.months + seconds * settings.monthly_requests)
     parts = {name: value for name in arm.cells[0].parts if (value := arm.part(name)) is not None}
     return ArmResult(arm.name, arm.label, arm.accuracy, *arm.interval, len(arm.cells), fixed, seconds, arm.usage("prompt_tokens"), arm.usage("completion_tokens"),
-                     monthly, parts, arm.recall(), arm.outcomes())
+                     monthly, parts, arm.recall(), arm.outcomes(), elsewhere)
 
 
-def _fixed_seconds(study: Study, arm: Arm) -> float:
-    """Seconds to make one such arm: all trials of its search at this size, the study stage, and a training of its own where none of the trials was it."""
-    size = arm.cells[0].size
+def _fixed_seconds(study: Study, arm: Arm) -> tuple[float, float]:
+    """Seconds to make one such arm, and seconds of its search that another machine took (never added to the first).
+
+    All trials of the search at this size, every study stage that they went on from, and a training of the arm's own
+    where none of the trials was it.
+    """
+    size, own = arm.cells[0].size, arm.cells[0]
     made = [c for c in study.choices if c["method"] == arm.name]
-    here = [c for c in made if c["size"] == size] or made[:1]
-    trials = [t for c in here for t in c["trials"]]
-    own = arm.cells[0]
-    tried = own.adaptation in {t["adaptation"] for t in trials}
-    return sum(t["seconds"] for t in trials) + arm.usage("study_seconds") + (0.0 if tried else own.usage.get("training_seconds", 0.0))
+    trials = [t for c in [c for c in made if c["size"] == size] or made[:1] for t in c["trials"]]
+    here = [t for t in trials if t["machine"] == own.machine]
+    stages = {t["study"]: t["study_seconds"] for t in here} | {own.study: own.usage.get("study_seconds", 0.0)}
+    training = 0.0 if own.adaptation in {t["adaptation"] for t in here} else own.usage.get("training_seconds", 0.0)
+    return sum(t["seconds"] for t in here) + sum(stages.values()) + training, sum(t["seconds"] + t["study_seconds"] for t in trials if t not in here)
 
 
 def _exclude(study: Study, arm: Arm, best: Arm, result: ArmResult, settings: Settings) -> ArmResult:
@@ -239,6 +245,9 @@ def _reasons(chosen: Arm, ordered: list[Arm], results: dict[str, ArmResult], set
             difference += "; it costs more"
         reasons.append(difference + ".")
     reasons += [f"{r.label}: {r.excluded}." for r in results.values() if r.excluded]
+    elsewhere = [f"{r.label} {r.elsewhere_seconds:.0f} s" for r in results.values() if r.elsewhere_seconds > 0]
+    if elsewhere:
+        reasons.append(f"Searched on another machine, and so not in the fixed cost: {', '.join(elsewhere)}.")
     if not comparable:
         reasons.append("Seconds come from several machines and are not compared; tokens a request stand in for cost.")
     return reasons

@@ -20,7 +20,8 @@ from lab.context.passages import Passages
 from lab.methods import Method
 from lab.models.generation import common_prefix, generate
 from lab.plan import Plan, RunCell
-from lab.runner import CONTROLS, Runner, RunSpec
+from lab.producing import RunSpec
+from lab.runner import CONTROLS, Runner
 from lab.schema import Decoding
 from lab.store import key_of
 from lab.weights.training import LOOKS, Encoded, Schedule, train
@@ -139,13 +140,18 @@ class Forecast:
         return seconds
 
     def search(self, m: Method, size: int) -> float:
-        """Seconds of an arm's search at a size: all candidates, and at the largest size the study stage of every rank."""
+        """Seconds of an arm's search at a size: all candidates, and at the largest size the study stages.
+
+        The searched rank tries every study stage, the other ranks take the chosen one.
+        """
         rank = self.plan.ranks[-1] if m.has_rank else None
         ranked = m.with_rank(rank)
         stages = 0.0
         if size == self.plan.sizes[-1]:
-            ranks = self.plan.ranks if m.has_rank else [None]
-            stages = sum(self.study_stage(RunSpec(m.with_rank(r).candidates[0], size, 0)) for r in ranks)
+            distinct = {c.weights.study_stage(): c for c in ranked.candidates if c.weights.trains}
+            stages = sum(self.study_stage(RunSpec(c, size, 0)) for c in distinct.values())
+            others = [r for r in self.plan.ranks if m.has_rank and r != rank]
+            stages += sum(self.study_stage(RunSpec(m.with_rank(r).candidates[0], size, 0)) for r in others)
         if self.runner.choice_is_stored(m, RunCell(m.name, rank, size, 0)):
             return stages
         unknown = [s for s in (RunSpec(c, size, 0) for c in ranked.candidates) if not self._stored(s, "validation")]

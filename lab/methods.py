@@ -84,10 +84,10 @@ PRESETS: dict[str, tuple[Candidate, ...]] = {
     "rag": _grid([Passages(k=1, mode="lexical"), Passages(k=3, mode="lexical"), Passages(k=3, mode="hybrid"), Passages(k=3, mode="dense")], [Frozen()]),
     "few_shot_rag": _grid([Passages(k=k, mode=m, examples=e) for k, e in ((1, 4), (3, 4)) for m in ("lexical", "hybrid")], [Frozen()]),
     "lora": _grid(_PLAIN, [Lora(learning_rate=r) for r in LORA_RATES]),
-    "study_lora": _grid(_PLAIN, [Lora(learning_rate=r, study=True) for r in LORA_RATES]),
+    "study_lora": _grid(_PLAIN, [Lora(learning_rate=r, study=True, study_rate=s) for s in (1e-3, 4e-3) for r in LORA_RATES[1:3]]),
     "rag_lora": _grid(_PASSAGES, [Lora(learning_rate=r) for r in LORA_RATES[1:3]]),
     "full": _grid(_PLAIN, [Full(learning_rate=r) for r in FULL_RATES]),
-    "study_full": _grid(_PLAIN, [Full(learning_rate=r, study=True) for r in FULL_RATES]),
+    "study_full": _grid(_PLAIN, [Full(learning_rate=r, study=True, study_rate=s) for s in (2e-4, 1e-3) for r in FULL_RATES[1:3]]),
     "rag_full": _grid(_PASSAGES, [Full(learning_rate=r) for r in FULL_RATES[1:3]]),
 }
 

@@ -26,6 +26,8 @@ from lab.schema import Completion, LabError, Usage
 from lab.tasks.task import digest
 
 KINDS = ("adaptation", "evaluation", "choice")
+CHECKPOINT = "checkpoint"
+"""What a draft keeps in this folder survives an interruption and is no part of the result."""
 COMMITTED = Path(__file__).resolve().parent.parent / "reports"
 
 
@@ -98,31 +100,36 @@ class Store:
 
     @contextmanager
     def producing(self, kind: str, what: dict[str, Any], accept: Callable[[Entry], bool] = lambda entry: True) -> Iterator[Draft]:
-        """A draft to fill under the key's lock; stored when the block ends well, removed when it doesn't.
+        """A draft to fill under the key's lock; stored when the block ends well.
 
-        ``draft.done`` is set where it is stored already (another process may have done it meanwhile) and ``accept`` agrees.
+        What an interrupted block left in the draft's checkpoint folder is there again the next time; an error that
+        the work itself raises (LabError) removes it. ``draft.done`` is set where it is stored already (another process may have done it meanwhile) and ``accept`` agrees.
         Raises LabError on a full disk.
         """
         key = key_of(what)
         with FileLock(self.home / "locks" / f"{key}.lock"):
-            draft = Draft(kind, key, what, self.home / "unfinished" / f"{key}-{os.getpid()}")
+            draft = Draft(kind, key, what, self.home / "unfinished" / key)
             found = self.find(kind, key)
             draft.done = found if found is not None and accept(found) else None
             if draft.done:
                 yield draft
                 return
             try:
-                shutil.rmtree(draft.folder, ignore_errors=True)
-                draft.folder.mkdir(parents=True)
+                draft.folder.mkdir(parents=True, exist_ok=True)
                 yield draft
                 self._finish(draft)
+            except LabError:
+                shutil.rmtree(draft.folder, ignore_errors=True)
+                raise
             except OSError as error:
                 raise LabError(f"{self.home}: {error.strerror or error}; what was stored before is intact, the same command goes on") from error
             finally:
-                shutil.rmtree(draft.folder, ignore_errors=True)
+                if not (draft.folder / CHECKPOINT).exists():
+                    shutil.rmtree(draft.folder, ignore_errors=True)
 
     def _finish(self, draft: Draft) -> None:
         record = {"key": draft.key, "kind": draft.kind, "what": draft.what, "made": provenance() | draft.made, "result": draft.result}
+        shutil.rmtree(draft.folder / CHECKPOINT, ignore_errors=True)
         (draft.folder / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         final = self.home / "results" / draft.kind / draft.key
         final.parent.mkdir(parents=True, exist_ok=True)

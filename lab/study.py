@@ -31,8 +31,9 @@ class Cell:
     """Empty for an arm; ``oracle`` or ``random`` for a control with other passages; ``baseline`` for no language model."""
     context: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
-    choice: str = ""
     adaptation: str = ""
+    study: str = ""
+    """The study stage that the adaptation went on from."""
     evaluation: str = ""
     machine: str = ""
     """Where the seconds were measured."""

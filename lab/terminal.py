@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lab.decide import Decision
 from lab.plan import Plan, RunCell
-from lab.runner import Progress as Silent
+from lab.producing import Progress as Silent
 from lab.study import Study
 from lab.tasks.check import Finding
 
@@ -83,25 +83,34 @@ def show_plan(console: Console, plan: Plan) -> None:
         table.add_row(m.name, str(len(cells)), minutes(plan.searching(m.name)), minutes(sum(plan.seconds[c] for c in cells)))
     console.print(table)
     console.print(f"Forecast: about {minutes(plan.total_seconds)} for {len(plan.cells)} cells; what is stored already takes no time.", highlight=False)
+    if plan.middle_search_seconds > 1:
+        console.print(f"Up to {minutes(plan.middle_search_seconds)} more where smallest and largest size choose differently: the sizes between are then searched as well.", highlight=False)
     if plan.dropped:
         console.print(f"The budget drops {len(plan.dropped)} cells, dearest first: " + "; ".join(c.label for c in plan.dropped), highlight=False)
     console.print(f"Smallest difference that the test items can detect: about {100 * plan.detectable:.0f} points (80 % power).", highlight=False)
 
 
+WIDE = 110
+"""Columns of a terminal from which the table shows everything; a narrower one leaves to the report what would wrap."""
+
+
 def show_decision(console: Console, study: Study, decision: Decision) -> None:
     """The table of arms and the verdict with its reasons."""
-    table = Table(box=None, pad_edge=False)
-    parts = sorted({p for a in decision.arms for p in a.parts})
-    recalls = any(a.recall for a in decision.arms)
-    for column in ("arm", "right", "95 % interval", *parts, *(["recall"] if recalls else []), "prompt tokens", "s/request", "training s"):
-        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=column in ("arm", "right", "95 % interval"))
+    table, wide = Table(box=None, pad_edge=False), console.width >= WIDE
+    parts = sorted({p for a in decision.arms for p in a.parts}) if wide else []
+    recalls = wide and any(a.recall for a in decision.arms)
+    more = ["training s"] if wide else []
+    for column in ("arm", "right", "95 % interval", *parts, *(["recall"] if recalls else []), "prompt tokens", "s/request", *more):
+        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)
     for arm in decision.arms:
         mark = "*" if arm.label == decision.chosen else " "
-        recall = [", ".join(f"@{k} {100 * v:.0f} %" for k, v in arm.recall.items())] if recalls else []
         values = [f"{100 * arm.parts[p]:.1f} %" if p in arm.parts else "" for p in parts]
-        table.add_row(f"{mark} {arm.label}", f"{100 * arm.accuracy:.1f} %", f"{100 * arm.low:.1f} to {100 * arm.high:.1f}", *values, *recall,
-                      f"{arm.prompt_tokens:.0f}", f"{arm.seconds_per_request:.3f}", f"{arm.fixed_seconds:.0f}")
+        values += [", ".join(f"@{k} {100 * v:.0f} %" for k, v in arm.recall.items())] if recalls else []
+        table.add_row(f"{mark} {arm.label}", f"{100 * arm.accuracy:.1f} %", f"{100 * arm.low:.1f} to {100 * arm.high:.1f}", *values,
+                      f"{arm.prompt_tokens:.0f}", f"{arm.seconds_per_request:.3f}", *([f"{arm.fixed_seconds:.0f}"] if wide else []))
     console.print(table)
+    if not wide:
+        console.print("[dim]Format, recall and training seconds stand in the report.[/dim]", highlight=False)
     head = "[bold]Provisional: [/bold]" if decision.provisional else "[bold]Decision: [/bold]"
     console.print(head + _plain(decision.sentence), highlight=False)
     for line in decision.reasons:

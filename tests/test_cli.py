@@ -51,6 +51,7 @@ def one_line(err):
     (["decide", "t", "--margin", "-1"], "--margin -1"),
     (["decide", "t", "--embedder", "nothing", "--methods", "rag"], "--embedder nothing"),
     (["decide", "t", "--sieds", "3"], "No such option"),
+    (["decide", "t", "--out", "t/task.toml"], "is a file; name a folder"),
     (["decide", "bare", "--methods", "rag"], "needs documents"),
     (["import", "t.csv", "--out", "o"], "no such file"),
     (["report", "nowhere"], "no such study"),

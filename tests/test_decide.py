@@ -77,6 +77,25 @@ def test_a_rank_with_fewer_seeds_is_not_preferred():
     assert best_rank(s, "lora", 100) == 16
 
 
+def test_seconds_of_two_machines_are_never_added():
+    s = study_of({"rag": [outcomes(0.3, 400, 0)], "lora": [outcomes(0.9, 400, k) for k in (1, 2, 3)]}, {"lora": {"training_seconds": 40.0, "study_seconds": 6.0}})
+    for cell in s.cells:
+        cell.adaptation, cell.study = ("own", "stage") if cell.method == "lora" else ("", "")
+
+    def trial(number, machine, adaptation, study="stage"):
+        return {"number": number, "seconds": 50.0, "machine": machine, "adaptation": adaptation, "study": study, "study_seconds": 6.0}
+
+    s.choices = [{"method": "lora", "size": 100, "trials": [trial(0, "m", "own"), trial(1, "m", "x"), trial(2, "m", "y", "stage2")]}]
+    here = next(a for a in decide(s).arms if a.name == "lora")
+    # Three trials and two study stages of 6 seconds; the tested training was one of the trials.
+    assert here.fixed_seconds == 150 + 12 and here.elsewhere_seconds == 0
+    s.choices = [{"method": "lora", "size": 100, "trials": [trial(0, "other", "o"), trial(1, "other", "x")]}]
+    d = decide(s)
+    there = next(a for a in d.arms if a.name == "lora")
+    assert there.fixed_seconds == 40 + 6 and there.elsewhere_seconds == 112
+    assert any("Searched on another machine" in r and "lora r16 112 s" in r for r in d.reasons)
+
+
 def test_limits_exclude():
     s = study_of({"slow": [outcomes(0.9, 300, 0)], "fast": [outcomes(0.5, 300, 1)]}, {"slow": {"seconds": 3.0}})
     d = decide(s, Settings(latency_limit_seconds=1.0))

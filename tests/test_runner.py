@@ -12,7 +12,8 @@ from lab.context.passages import Passages
 from lab.decide import decide
 from lab.methods import Candidate, Method
 from lab.plan import RunCell, expand
-from lab.runner import Progress, Runner, RunSpec, decoding_for
+from lab.producing import Progress, RunSpec, decoding_for
+from lab.runner import Runner
 from lab.schema import Sample
 from lab.store import Store, read_completions
 from lab.study import Study
@@ -85,6 +86,34 @@ def test_stopped_anywhere_the_next_run_goes_on_to_the_same_result(tiny, tmp_path
     assert what_was_measured(resumed) == what_was_measured(whole)
     keys = [[(e.kind, e.key) for e in Store(tmp_path / n, committed=None).entries()] for n in "ab"]
     assert sorted(keys[0]) == sorted(keys[1])
+
+
+class StopInTraining(Progress):
+    """Stops the run after so many training steps."""
+
+    def __init__(self, steps):
+        self.left, self.training = steps, False
+
+    def stage(self, text, total):
+        self.training = text.startswith("lora rank")
+
+    def advance(self, count=1):
+        self.left -= count if self.training else 0
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+def test_a_training_goes_on_from_its_checkpoint_and_leaves_none_behind(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("lab.weights.training.CHECKPOINT_SECONDS", 0.0)
+    task = make_task(60)
+    with pytest.raises(KeyboardInterrupt):
+        runner_for(task, tiny, tmp_path, StopInTraining(2)).run(quick_plan(task, seeds=1, methods=("lora",)))
+    left = list((tmp_path / "unfinished").glob("*/checkpoint/progress.json"))
+    assert len(left) == 1
+    # Only the steps after the checkpoint are run again: 2 trainings of 4 steps, less the 2 that were kept.
+    counter = StopInTraining(1000)
+    runner_for(task, tiny, tmp_path, counter).run(quick_plan(task, seeds=1, methods=("lora",)))
+    assert not list((tmp_path / "unfinished").iterdir()) and not list((tmp_path / "results").glob("*/*/checkpoint"))
 
 
 def test_the_winning_trials_adapter_is_the_one_that_is_tested(tiny, tmp_path):

@@ -9,6 +9,7 @@ from typing import ClassVar
 from safetensors.torch import load_file, save_file
 
 from lab.models.local import LocalModel
+from lab.store import CHECKPOINT
 from lab.tasks.task import document_text
 from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import Schedule, encode_documents, encode_pairs, train
@@ -25,11 +26,12 @@ class Full(Weights):
     minimum_steps: int = 150
     batch_size: int = 16
     study: bool = False
+    study_rate: float = 5e-4
     study_epochs: int = 0
 
     def study_stage(self) -> Full | None:
         """The stage on the documents that comes before, where ``study`` is set."""
-        return replace(self, study=False, study_epochs=30, learning_rate=5e-4) if self.study else None
+        return replace(self, study=False, study_epochs=30, learning_rate=self.study_rate) if self.study else None
 
     def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
         """Train a copy of the network and save it whole."""
@@ -37,10 +39,10 @@ class Full(Weights):
         network.requires_grad_(True)
         if self.study_epochs:
             log = train(model, network, encode_documents(model, [document_text(d) for d in data.documents]), [],
-                        Schedule(self.learning_rate, self.study_epochs, self.minimum_steps, self.batch_size), seed, progress, "full study")
+                        Schedule(self.learning_rate, self.study_epochs, self.minimum_steps, self.batch_size), seed, progress, "full study", folder / CHECKPOINT)
         else:
             log = train(model, network, encode_pairs(model, data.pairs), encode_pairs(model, data.validation),
-                        Schedule(self.learning_rate, self.epochs, self.minimum_steps, self.batch_size), seed, progress, f"full, rate {self.learning_rate:g}")
+                        Schedule(self.learning_rate, self.epochs, self.minimum_steps, self.batch_size), seed, progress, f"full, rate {self.learning_rate:g}", folder / CHECKPOINT)
         tied = {"lm_head.weight"} if getattr(network.config, "tie_word_embeddings", False) else set()
         save_file({k: v.detach().contiguous() for k, v in network.state_dict().items() if k not in tied}, folder / "model.safetensors")
         return log

@@ -11,6 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from lab.models.local import LocalModel
 from lab.schema import LabError
+from lab.store import CHECKPOINT
 from lab.tasks.task import document_text
 from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import Schedule, encode_documents, encode_pairs, train
@@ -34,6 +35,8 @@ class Lora(Weights):
     minimum_steps: int = 150
     batch_size: int = 16
     study: bool = False
+    study_rate: float = 3e-3
+    """Learning rate of the study stage."""
     study_epochs: int = 0
     """Above 0 this is the study stage itself: that many epochs of the documents' text and no pairs."""
 
@@ -43,7 +46,7 @@ class Lora(Weights):
 
     def study_stage(self) -> Lora | None:
         """The stage on the documents that comes before, where ``study`` is set."""
-        return replace(self, study=False, study_epochs=30, learning_rate=STUDY_RATE) if self.study else None
+        return replace(self, study=False, study_epochs=30, learning_rate=self.study_rate) if self.study else None
 
     def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
         """Train an adapter (going on from ``start``'s) and save it in peft's format."""
@@ -55,10 +58,10 @@ class Lora(Weights):
                                                       task_type="CAUSAL_LM", init_lora_weights=_seeded(seed)))
         if self.study_epochs:
             items = encode_documents(model, [document_text(d) for d in data.documents])
-            log = train(model, network, items, [], Schedule(self.learning_rate, self.study_epochs, self.minimum_steps, self.batch_size), seed, progress, f"study rank {self.rank}")
+            log = train(model, network, items, [], Schedule(self.learning_rate, self.study_epochs, self.minimum_steps, self.batch_size), seed, progress, f"study rank {self.rank}", folder / CHECKPOINT)
         else:
             log = train(model, network, encode_pairs(model, data.pairs), encode_pairs(model, data.validation),
-                        Schedule(self.learning_rate, self.epochs, self.minimum_steps, self.batch_size), seed, progress, f"lora rank {self.rank}, rate {self.learning_rate:g}")
+                        Schedule(self.learning_rate, self.epochs, self.minimum_steps, self.batch_size), seed, progress, f"lora rank {self.rank}, rate {self.learning_rate:g}", folder / CHECKPOINT)
         network.save_pretrained(str(folder), safe_serialization=True)
         return log
 
@@ -66,10 +69,6 @@ class Lora(Weights):
         """The model with the adapter merged into a copy of its weights."""
         network = PeftModel.from_pretrained(model.copy_network(), str(folder))
         return model.with_network(network.merge_and_unload().eval())
-
-
-STUDY_RATE = 3e-3
-"""Rate of the study stage: the middle of LORA_RATES, not searched (the pairs that follow are)."""
 
 
 def _seeded(seed: int) -> bool:

@@ -8,19 +8,24 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import get_scheduler
 
+from lab.models.checkpoint import load_checkpoint, save_checkpoint
 from lab.models.local import LocalModel
 from lab.schema import LabError, Prompt, TrainingFailed
 from lab.weights.base import Progress, TrainingLog
 
 LOOKS = 10
 """Validation looks in a training run: the same for every method and size."""
+CHECKPOINT_SECONDS = 60.0
+"""How much of a training a kill can cost."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,16 @@ def batches(items: list[Encoded], size: int, rng: random.Random) -> list[list[En
     return result
 
 
+def endless_batches(items: list[Encoded], size: int, rng: random.Random, skip: int = 0) -> Iterator[list[Encoded]]:
+    """Batches of one epoch after another; the first ``skip`` are left out, as a resumed training needs it."""
+    while True:
+        for batch in reversed(batches(items, size, rng)):
+            if skip:
+                skip -= 1
+            else:
+                yield batch
+
+
 def _padded(batch: list[Encoded], pad: int, device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
     """ids, attention mask (rows, width), labels (rows, kept) with -100 outside targets, and kept = longest target."""
     width = max(len(e.context) + len(e.target) for e in batch)
@@ -124,10 +139,11 @@ def validate(network, items: list[Encoded], pad: int, device, batch_size: int = 
     return exact / len(items), nats / tokens
 
 
-def train(model: LocalModel, network, items: list[Encoded], validation: list[Encoded], schedule: Schedule, seed: int, progress: Progress, what: str) -> TrainingLog:
-    """Train the parameters of ``network`` that require gradients; leaves the best checkpoint's values in it.
+def train(model: LocalModel, network, items: list[Encoded], validation: list[Encoded], schedule: Schedule, seed: int, progress: Progress, what: str,
+          checkpoint: Path | None = None) -> TrainingLog:
+    """Train the parameters of ``network`` that require gradients; leaves the best values by validation in it.
 
-    Raises LabError where there is nothing to learn from or the loss is not finite.
+    With a ``checkpoint`` folder an interrupted training goes on from there, with the same batches. Raises LabError where there is nothing to learn from or the loss is not finite.
     """
     target_tokens = sum(len(e.target) for e in items)
     if not target_tokens:
@@ -135,19 +151,28 @@ def train(model: LocalModel, network, items: list[Encoded], validation: list[Enc
     set_seed(seed)
     machine = model.machine
     accelerator = Accelerator(mixed_precision="bf16" if machine.dtype == "bfloat16" else "no", cpu=machine.device == "cpu")
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    tensors = {n: p for n, p in network.named_parameters() if p.requires_grad}
+    parameters = list(tensors.values())
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     steps = schedule.steps(len(items))
     scheduler = get_scheduler("cosine", optimizer, num_warmup_steps=max(1, int(steps * schedule.warmup_share)), num_training_steps=steps)
     pad = model.tokenizer.pad_token_id or 0
-    rng = random.Random(f"batches {seed}")
     log = TrainingLog(target_tokens=target_tokens, trained_parameters=sum(p.numel() for p in parameters))
-    best, kept_values, queue, started = (-1.0, -math.inf), None, [], time.perf_counter()
     look_at = {max(1, round(steps * (i + 1) / LOOKS)) for i in range(LOOKS)} if validation else set()
+    best = {n: p.detach().clone() for n, p in tensors.items()} if validation else {}
+    held = tensors | {f"best.{n}": v for n, v in best.items()}
+    best_scores, first = (-1.0, -math.inf), 1
+    if checkpoint is not None and (found := load_checkpoint(checkpoint, held, [optimizer])):
+        log, best_scores, first = TrainingLog(**found["log"]), tuple(found["best_scores"]), found["step"] + 1
+        scheduler.load_state_dict(found["scheduler"])
+        for group, rate in zip(optimizer.param_groups, scheduler.get_last_lr()):
+            group["lr"] = rate
+    source = endless_batches(items, schedule.batch_size, random.Random(f"batches {seed}"), skip=first - 1)
+    seconds_before, started = log.seconds, time.perf_counter()
+    saved = started
     network.train()
-    for step in range(1, steps + 1):
-        queue = queue or batches(items, schedule.batch_size, rng)
-        batch = queue.pop()
+    for step in range(first, steps + 1):
+        batch = next(source)
         with accelerator.autocast():
             logits, labels = completion_logits(network, batch, pad, model.network.device)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
@@ -162,18 +187,23 @@ def train(model: LocalModel, network, items: list[Encoded], validation: list[Enc
         if step in look_at:
             accuracy, nll = validate(network, validation, pad, model.network.device)
             log.curve.append({"step": step, "loss": round(loss.item(), 5), "validation_accuracy": round(accuracy, 5), "validation_nll": round(nll, 5)})
-            if (accuracy, -nll) > best:
-                best, log.best_step = (accuracy, -nll), step
-                kept_values = [p.detach().clone() for p in parameters]
+            if (accuracy, -nll) > best_scores:
+                best_scores, log.best_step = (accuracy, -nll), step
+                with torch.no_grad():
+                    for name, value in best.items():
+                        value.copy_(tensors[name])
         elif not validation and (step % 20 == 0 or step == steps):
             log.curve.append({"step": step, "loss": round(loss.item(), 5)})
+        log.seconds = seconds_before + time.perf_counter() - started
+        if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS and step < steps:
+            save_checkpoint(checkpoint, held, [optimizer], {"step": step, "log": asdict(log), "best_scores": best_scores, "scheduler": scheduler.state_dict()})
+            saved = time.perf_counter()
         progress(step, steps, what)
-    if kept_values is not None:
+    if validation:
         with torch.no_grad():
-            for parameter, value in zip(parameters, kept_values):
-                parameter.copy_(value)
-        log.validation_accuracy, log.validation_nll = best[0], -best[1]
-    log.steps, log.best_step = steps, log.best_step or steps
-    log.validation_looks, log.seconds = len(look_at), time.perf_counter() - started
+            for name, value in best.items():
+                tensors[name].copy_(value)
+        log.validation_accuracy, log.validation_nll = best_scores[0], -best_scores[1]
+    log.steps, log.best_step, log.validation_looks = steps, log.best_step or steps, len(look_at)
     network.eval()
     return log

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from lab.models.checkpoint import load_checkpoint, save_checkpoint
 from lab.models.device import Machine
 from lab.schema import LabError
 from lab.world.corpus import CORPUS_VERSION, Recipe, build_shard, read_english
@@ -103,39 +103,6 @@ def _optimizers(model: LlamaForCausalLM, config: PretrainConfig, machine: Machin
             torch.optim.AdamW(rest, lr=config.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
-def _save_checkpoint(folder: Path, model, optimizers, progress: dict) -> None:
-    """Weights and optimizer states as safetensors; the progress file is replaced last and names the step's files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    step = progress["step"]
-    states = {}
-    for number, optimizer in enumerate(optimizers):
-        for index, state in optimizer.state_dict()["state"].items():
-            states |= {f"{number}.{index}.{key}": torch.as_tensor(value).contiguous() for key, value in state.items()}
-    save_file({k: v.contiguous() for k, v in model.state_dict().items() if k != "lm_head.weight"}, folder / f"weights-{step}.safetensors")
-    save_file(states, folder / f"optimizer-{step}.safetensors")
-    temporary = folder / "progress.json.tmp"
-    temporary.write_text(json.dumps(progress))
-    os.replace(temporary, folder / "progress.json")
-    for old in folder.glob("*-*.safetensors"):
-        if not old.stem.endswith(f"-{step}"):
-            old.unlink()
-
-
-def _load_checkpoint(folder: Path, model, optimizers) -> dict:
-    progress = json.loads((folder / "progress.json").read_text())
-    step = progress["step"]
-    model.load_state_dict(load_file(folder / f"weights-{step}.safetensors"), strict=False)
-    states = load_file(folder / f"optimizer-{step}.safetensors")
-    for number, optimizer in enumerate(optimizers):
-        state_dict = optimizer.state_dict()
-        for name, value in states.items():
-            owner, index, key = name.split(".", 2)
-            if int(owner) == number:
-                state_dict["state"].setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict(state_dict)
-    return progress
-
-
 def _fingerprint(config: PretrainConfig, text: Path | None) -> dict:
     """What a checkpoint belongs to; ``tokens`` may grow while the rate has not begun to fall."""
     kept = {k: v for k, v in asdict(config).items() if k != "tokens"}
@@ -164,8 +131,9 @@ def pretrain(config: PretrainConfig, text: Path | None, work: Path, machine: Mac
         tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=2)).to(machine.device)
     optimizers = _optimizers(model, config, machine)
     progress = {"step": 0, "seconds": 0.0, "fingerprint": fingerprint, "stretches": []}
-    if (work / "checkpoint" / "progress.json").exists():
-        progress = _load_checkpoint(work / "checkpoint", model, optimizers)
+    tensors = {k: v for k, v in model.state_dict().items() if k != "lm_head.weight"}
+    if found := load_checkpoint(work / "checkpoint", tensors, optimizers):
+        progress = found
         if progress["fingerprint"] != fingerprint:
             raise LabError(f"{work}: its checkpoint was made with another recipe or text; give another --work folder")
     stretch = {"tokens_planned": config.tokens, "corpus": CORPUS_VERSION}
@@ -196,7 +164,7 @@ def pretrain(config: PretrainConfig, text: Path | None, work: Path, machine: Mac
         if step % 20 == 0 or step + 1 == last:
             _log(work, report, progress, loss.item(), factor, data.steps, config)
         if time.time() - saved > checkpoint_seconds or step + 1 == last:
-            _save_checkpoint(work / "checkpoint", model, optimizers, progress)
+            save_checkpoint(work / "checkpoint", tensors, optimizers, progress)
             saved = time.time()
     return _export(work, model, tokenizer, config, progress, machine)
 

@@ -133,6 +133,25 @@ def test_a_loss_that_is_no_number_ends_with_its_step(tiny, tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+@pytest.mark.parametrize("weights", [Lora(rank=2, learning_rate=5e-3, minimum_steps=20), Full(learning_rate=1e-3, minimum_steps=20)], ids=["lora", "full"])
+def test_a_training_stopped_halfway_goes_on_to_the_same_weights(tiny, tmp_path, monkeypatch, weights):
+    monkeypatch.setattr("lab.weights.training.CHECKPOINT_SECONDS", 0.0)
+    whole = weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path / "whole", 0, quiet)
+    steps = []
+
+    def stop_at_eleven(done, total, words):
+        steps.append(done)
+        if done == 11 and steps.count(11) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path / "stopped", 0, stop_at_eleven)
+    resumed = weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path / "stopped", 0, stop_at_eleven)
+    assert steps == list(range(1, 21))
+    assert resumed.curve == whole.curve and resumed.trained_tokens == whole.trained_tokens and resumed.best_step == whole.best_step
+    assert torch.equal(logits(weights.apply(tiny, tmp_path / "stopped")), logits(weights.apply(tiny, tmp_path / "whole")))
+
+
 def test_nothing_to_train_on_is_refused(tiny):
     with pytest.raises(LabError, match="no target tokens"):
         train(tiny, tiny.network, [Encoded([1, 2], [])], [], Schedule(1e-3, 1, 1), 0, quiet, "x")
