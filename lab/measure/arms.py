@@ -100,8 +100,9 @@ def arm_of(study: Study, method: str, size: int | None, rank: int | None = None,
     return Arm(method, tuple(cells), tuple(study.groups), rank) if cells else None
 
 
-def arms_at(study: Study, size: int | None = None) -> list[Arm]:
-    """All arms at a size (the largest by default)."""
+def arms_at(study: Study, size: int | None = None, rank: int | None = None) -> list[Arm]:
+    """All arms at a size (the largest by default); at ``rank`` where an arm was run with it, else at its best by validation."""
     sizes = study.sizes()
     size = size if size is not None else sizes[-1] if sizes else None
-    return [arm for name in study.arms() if (arm := arm_of(study, name, size))]
+    found = (arm_of(study, name, size, rank if rank in study.ranks(name) else None) or arm_of(study, name, size) for name in study.arms())
+    return [arm for arm in found if arm]

@@ -174,16 +174,15 @@ def detectable_difference(items: int, groups: int | None = None, disagreement: f
     return min(1.0, float(z * math.sqrt(disagreement * effect / items)))
 
 
-def items_to_settle(comparison: Comparison, margin: float, alpha: float, most: int = 1_000_000) -> int | None:
-    """Items at which the one-sided bound would clear ``-margin`` if the difference stayed as it is; None where it can't.
+def items_needed(room: float, half_width: float, item_variance: float, seed_variance: float, total_variance: float, items: int, most: int = 1_000_000) -> int | None:
+    """Items at which a bound of ``half_width`` would shrink below ``room`` (difference plus margin) if the difference stayed.
 
     Only the items' variance shrinks; where the seeds' alone is too large, more items can't help and the answer is None.
     """
-    room = comparison.difference + margin
     if room <= 0:
         return None
-    quantile = comparison.half_width(alpha) / math.sqrt(comparison.total_variance)
-    left = (room / quantile) ** 2 - comparison.seed_variance
+    quantile = half_width / math.sqrt(total_variance)
+    left = (room / quantile) ** 2 - seed_variance
     if left <= 0:
         return None
-    return min(most, max(comparison.items + 1, math.ceil(comparison.items * comparison.item_variance / left)))
+    return min(most, max(items + 1, math.ceil(items * item_variance / left)))

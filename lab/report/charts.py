@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.decide import ArmResult
 from lab.measure.arms import arm_of
+from lab.measure.evidence import ArmEvidence
 from lab.study import Study
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7A7A7A")
@@ -42,7 +42,7 @@ class Dot:
     text: str
 
 
-def quality_dots(arms: list[ArmResult], chosen: str) -> list[Dot]:
+def quality_dots(arms: list[ArmEvidence], chosen: str) -> list[Dot]:
     """Accuracy by method: x in percent, one row an arm, best on top."""
     return [Dot(a.label + (" (chosen)" if a.label == chosen else ""), colour_of(a.name), mark_of(a.name), 100 * a.accuracy, 100 * a.low, 100 * a.high, row,
                 f"{100 * a.accuracy:.1f} %") for row, a in enumerate(arms)]

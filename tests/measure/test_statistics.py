@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab.measure.statistics import compare, detectable_difference, holm, items_to_settle, mean_interval, wilson
+from lab.measure.statistics import compare, detectable_difference, holm, items_needed, mean_interval, wilson
 
 
 def test_wilson_against_scipy():
@@ -64,14 +64,18 @@ def test_detectable_difference_by_hand():
     assert detectable_difference(1) == 1.0
 
 
-def test_items_to_settle_would_settle():
+def to_settle(c, margin=0.05, alpha=0.05):
+    return items_needed(c.difference + margin, c.half_width(alpha), c.item_variance, c.seed_variance, c.total_variance, c.items)
+
+
+def test_items_needed_would_settle():
     rng = np.random.default_rng(2)
     a, b = (rng.random(150) < 0.6).astype(float), (rng.random(150) < 0.6).astype(float)
     comparison = compare([a], [b])
-    needed = items_to_settle(comparison, 0.05, 0.05)
+    needed = to_settle(comparison)
     room = comparison.difference + 0.05
     assert needed is None if room <= 0 else stats.norm.ppf(0.95) * math.sqrt(comparison.total_variance * 150 / needed) <= room + 1e-9
-    assert items_to_settle(compare([b * 0], [a]), 0.05, 0.05) is None
+    assert to_settle(compare([b * 0], [a])) is None
 
 
 def simulate(rng, seeds, groups, size, seed_sd, item_sd, shift=0.0):
