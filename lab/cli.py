@@ -73,6 +73,7 @@ def decide(
     fresh: Annotated[bool, typer.Option(help="measure on this machine; of committed studies reuse only what validation chose")] = False,
     allow_leak: Annotated[bool, typer.Option(help="run although test items stand in train; the report says so")] = False,
     allow_scorer_code: Annotated[bool, typer.Option(help="run the task's own module:function scorer")] = False,
+    redact: Annotated[bool, typer.Option(help="leave every text of the task out of the report")] = False,
     plan_only: Annotated[bool, typer.Option("--plan-only", help="say what would be run and stop")] = False,
 ) -> None:
     """Run the arms on a task and decide between them."""
@@ -81,7 +82,7 @@ def decide(
     command = "lab decide " + shlex.join(_repeatable(sys.argv))
     run_decide(console, command=command, folder=task, model_name=model, method_names=_names(methods), ranks=_numbers(ranks, "--ranks"), sizes=_numbers(sizes, "--sizes"),
                seeds=seeds, budget=budget, device=device, embedder=embedder, out=out, fresh=fresh, allow_leak=allow_leak, allow_scorer_code=allow_scorer_code,
-               plan_only=plan_only, settings={"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
+               plan_only=plan_only, redact=redact, settings={"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
                                                   "latency_limit_seconds": latency_limit})
 
 
@@ -128,13 +129,25 @@ def import_(
 def report(
     study: Annotated[Path, typer.Argument(help="study.json or its folder")],
     out: Annotated[Path | None, typer.Option(help="folder to write to; the study's own by default")] = None,
+    redact: Annotated[bool, typer.Option(help="leave every text of the task out of the report")] = False,
     margin: float = 0.05, monthly_requests: int = 10_000, price_per_hour_usd: float = 1.0, months: int = 12, latency_limit: float | None = None,
 ) -> None:
     """Write HTML, Markdown and JSON from a stored study, without running anything."""
     from lab.commands import run_report
 
-    run_report(console, study, out, {"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
+    run_report(console, study, out, redact, {"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
                                      "latency_limit_seconds": latency_limit})
+
+
+@app.command()
+def share(
+    out: Annotated[Path, typer.Argument(help="folder of the site")],
+    reports: Annotated[list[Path] | None, typer.Argument(help="report folders; all under reports/ and lab-reports/ by default")] = None,
+) -> None:
+    """Write a static site, an index and the reports, that any static host can serve."""
+    from lab.commands import run_share
+
+    run_share(console, out, reports or [])
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from pathlib import Path
@@ -25,7 +26,7 @@ def default_methods(task: Task) -> list[str]:
 
 
 def run_decide(console: Console, *, command: str, folder: Path, model_name: str, method_names: list[str], ranks: list[int], sizes: list[int], seeds: int, budget: str,
-               device: str, embedder: str, out: Path | None, fresh: bool, allow_leak: bool, allow_scorer_code: bool, plan_only: bool, settings: dict[str, Any]) -> None:
+               device: str, embedder: str, out: Path | None, fresh: bool, allow_leak: bool, allow_scorer_code: bool, plan_only: bool, redact: bool, settings: dict[str, Any]) -> None:
     """Check, plan, run, decide, report."""
     from lab.plan import apply_budget, expand, forecast, parse_budget
 
@@ -44,6 +45,7 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     from lab.measure.statistics import detectable_difference
     from lab.models.device import machine
     from lab.models.local import load_model
+    from lab.report.items import disagreements
     from lab.report.write import write_report
     from lab.runner import Runner
     from lab.store import KINDS, Store
@@ -77,7 +79,7 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     study.save(out / "study.json")
     decision = conclude(study, chosen_settings)
     show_decision(console, study, decision)
-    paths = write_report(study, decision, out)
+    paths = write_report(study, chosen_settings, out, None if redact else disagreements(study, store, task, allow_scorer_code))
     if decision.provisional:
         console.print(f"The full decision, with three draws of the training sample: {full_command(command)}", highlight=False, soft_wrap=True)
     console.print(f"Report: {paths['html']}", highlight=False, soft_wrap=True)
@@ -157,19 +159,31 @@ def run_import(console: Console, source: str, out: Path, *, force: bool, columns
     show_findings(console, [*check_task(written), *power_findings(written)])
 
 
-def run_report(console: Console, path: Path, out: Path | None, settings: dict[str, Any]) -> None:
+def run_report(console: Console, path: Path, out: Path | None, redact: bool, settings: dict[str, Any]) -> None:
     """Reports from a stored study."""
     from lab.decide import Settings, decide
+    from lab.report.items import disagreements, task_of
     from lab.report.write import write_report
+    from lab.store import Store
     from lab.study import Study
     from lab.terminal import show_decision
 
     file = path / "study.json" if path.is_dir() else path
-    study = Study.load(file)
-    decision = decide(study, Settings(**settings))
-    show_decision(console, study, decision)
-    for made in write_report(study, decision, out or file.parent).values():
+    study, chosen_settings = Study.load(file), Settings(**settings)
+    show_decision(console, study, decide(study, chosen_settings))
+    items = None if redact else disagreements(study, Store(), task_of(study))
+    for made in write_report(study, chosen_settings, out or file.parent, items).values():
         console.print(str(made), highlight=False, soft_wrap=True)
+    if items is None and not redact:
+        console.print("Without texts: the task's folder or its completions are not at hand.", highlight=False)
+
+
+def run_share(console: Console, out: Path, folders: list[Path]) -> None:
+    """Copy reports beside an index."""
+    from lab.report.share import share
+
+    listed = share(out, folders or [p.parent for top in ("reports", "lab-reports") for p in sorted(Path(top).glob("*/report.html"))])
+    console.print(f"{out / 'index.html'}: {len(listed)} reports", highlight=False, soft_wrap=True)
 
 
 def run_runs(console: Console, task: str) -> None:
@@ -198,15 +212,16 @@ def run_runs(console: Console, task: str) -> None:
 
 def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
     """Copy a study with its choices and training logs, and with ``texts`` its completions, to a folder that can be committed; weights stay behind."""
+    from lab.report.items import disagreements, task_of
+    from lab.report.write import write_report
     from lab.store import Store
     from lab.study import Study
 
     folder = path if path.is_dir() else path.parent
     study, store = Study.load(folder / "study.json"), Store()
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("study.json", "report.html", "report.md", "quality.svg", "decision.json"):
-        if (folder / name).exists() and folder.resolve() != out.resolve():
-            shutil.copyfile(folder / name, out / name)
+    study.save(out / "study.json")
+    write_report(study, settings_of_decision(folder / "decision.json"), out, disagreements(study, store, task_of(study)) if texts else None)
     kept = 0
     trials = [t for c in study.choices for t in c["trials"]]
     wanted = [("choice", c["key"]) for c in study.choices]
@@ -226,6 +241,13 @@ def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
                 shutil.copyfile(entry.folder / name, target / name)
         kept += 1
     console.print(f"{out}: study and {kept} results, no weights", highlight=False, soft_wrap=True)
+
+
+def settings_of_decision(path: Path):
+    """The settings that a written decision was made with; the defaults where there is none."""
+    from lab.decide import Settings
+
+    return Settings(**json.loads(path.read_text(encoding="utf-8"))["settings"]) if path.exists() else Settings()
 
 
 def run_prune(console: Console, **what: Any) -> None:

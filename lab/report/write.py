@@ -1,22 +1,30 @@
-"""A Study and a Decision as HTML (one file, no network, no script), Markdown and JSON.
+"""A Study and a Decision as one live HTML file (no network), Markdown and JSON.
 
-``write_report(study, decision, Path("reports/triage"))``
+``write_report(study, Settings(), Path("reports/triage"), items=disagreements(study, store, task))``
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from lab.decide import Decision
+from lab.decide import Decision, Settings, verdict
 from lab.measure.arms import arm_of, arms_at
-from lab.report.charts import quality_dots, size_lines
+from lab.measure.evidence import evidence
+from lab.report.charts import arm_rows, colour_of, cost_chart, mark_of, quality_chart, size_chart, size_rows, svg
 from lab.study import Study
 
 PART_NAMES = {"format": "format holds", "content": "content right", "f1": "token F1"}
+SCHEMA_FILE = "decision.schema.json"
 
 
 def _environment(html: bool) -> Environment:
@@ -29,13 +37,40 @@ def _environment(html: bool) -> Environment:
 
 def view_of(study: Study, decision: Decision) -> dict[str, Any]:
     """Everything that the templates show, as plain values."""
-    parts = list(dict.fromkeys(p for a in decision.arms for p in a.parts))
     return {
-        "study": study, "decision": decision, "dots": quality_dots(decision.arms, decision.chosen), "lines": size_lines(study), "sizes": study.sizes(),
-        "parts": parts, "part_names": PART_NAMES, "controls": controls_table(study), "grid": grid_table(study), "choices": choices_table(study),
+        "study": study, "decision": decision, "sizes": study.sizes(), "ranks": ranks_of(study), "parts": parts_of(decision), "part_names": PART_NAMES,
+        "controls": controls_table(study), "grid": grid_table(study), "choices": choices_table(study),
+        "volumes": volumes(decision.settings),
         "outcomes": {"c": "correct", "w": "wrong", "m": "malformed", "t": "truncated", "r": "refused", "e": "error"},
-        "alone": False, "recalls": any(a.recall for a in decision.arms), "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
+        "recalls": any(a.recall for a in decision.arms), "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
     }
+
+
+def ranks_of(study: Study) -> list[int]:
+    """Every rank that an arm was run with."""
+    return sorted({r for name in study.arms() for r in study.ranks(name)})
+
+
+def volumes(settings: Settings) -> list[int]:
+    """Monthly requests that the slider offers: 1, 2 and 5 times the powers of ten, and the user's own."""
+    return sorted({m * 10**e for e in range(2, 7) for m in (1, 2, 5)} | {10**7, settings.monthly_requests})
+
+
+def parts_of(decision: Decision) -> list[str]:
+    """Names of the partial scores that any arm has."""
+    return list(dict.fromkeys(p for a in decision.arms for p in a.parts))
+
+
+def page_data(study: Study, decision: Decision, items: dict[str, Any] | None) -> dict[str, Any]:
+    """All numbers that the page's controls choose among: the evidence at every size and rank, rows and specs of the charts."""
+    sizes, ranks = study.sizes(), [None, *ranks_of(study)] if len(ranks_of(study)) > 1 else [None]
+    names = study.arms()
+    charts = {"quality": quality_chart("arms"), "cost": cost_chart("arms")} | ({"sizes": size_chart("sizes", names, sizes)} if len(sizes) > 1 else {})
+    return {
+        "scenes": [evidence(study, size, rank).as_json() for size in sizes or [None] for rank in ranks], "sizes": sizes, "ranks": ranks, "volumes": volumes(decision.settings), "parts": parts_of(decision),
+        "recalls": any(a.recall for a in decision.arms), "colours": {n: colour_of(n) for n in names}, "marks": {n: mark_of(n) for n in names},
+        "size_rows": [{"rank": rank, "rows": size_rows(study, rank)} for rank in ranks] if len(sizes) > 1 else [],
+        "charts": {name: chart.to_dict() for name, chart in charts.items()}, "items": items}
 
 
 def controls_table(study: Study) -> list[dict[str, Any]]:
@@ -77,14 +112,37 @@ def choices_table(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def write_report(study: Study, decision: Decision, out: Path) -> dict[str, Path]:
-    """Write report.html, report.md with its chart quality.svg, and decision.json; the paths by kind."""
+def page(study: Study, settings: Settings, items: dict[str, Any] | None = None) -> str:
+    """The report as one HTML file; without ``items`` no text of the task is in it."""
+    decision = verdict(evidence(study), settings)
+    data = json.dumps(page_data(study, decision, items), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    scripts = [Markup(text) for text in (vega_bundle(), _script("verdict.js"), _script("page.js"))]
+    return _environment(True).get_template("report.html").render(view_of(study, decision) | {
+        "data": Markup(data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")), "scripts": scripts,
+        "hashes": Markup(" ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)), "items": items,
+        "picture": Markup(svg(quality_chart(arm_rows(decision.arms, decision.chosen))))})
+
+
+@cache
+def vega_bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script that can stand inside a page."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle().replace("</script", "<\\/script").replace("\r", "")
+
+
+def _script(name: str) -> str:
+    return files("lab.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def write_report(study: Study, settings: Settings, out: Path, items: dict[str, Any] | None = None) -> dict[str, Path]:
+    """Write report.html, report.md with its chart quality.svg, and decision.json with its schema; the paths by kind."""
     out.mkdir(parents=True, exist_ok=True)
-    view = view_of(study, decision)
-    paths = {"html": out / "report.html", "markdown": out / "report.md", "json": out / "decision.json"}
-    paths["chart"] = out / "quality.svg"
-    paths["chart"].write_text(_environment(True).get_template("quality.svg").render(view | {"alone": True}).strip() + "\n", encoding="utf-8")
-    paths["html"].write_text(_environment(True).get_template("report.html").render(view), encoding="utf-8")
-    paths["markdown"].write_text(_environment(False).get_template("report.md").render(view), encoding="utf-8")
-    paths["json"].write_text(json.dumps(decision.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    decision = verdict(evidence(study), settings)
+    paths = {"html": out / "report.html", "markdown": out / "report.md", "json": out / "decision.json", "chart": out / "quality.svg", "schema": out / SCHEMA_FILE}
+    paths["chart"].write_text(svg(quality_chart(arm_rows(decision.arms, decision.chosen))) + "\n", encoding="utf-8")
+    paths["html"].write_text(page(study, settings, items), encoding="utf-8")
+    paths["markdown"].write_text(_environment(False).get_template("report.md").render(view_of(study, decision)), encoding="utf-8")
+    paths["json"].write_text(json.dumps({"$schema": SCHEMA_FILE} | asdict(decision), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    paths["schema"].write_text(_script(SCHEMA_FILE), encoding="utf-8")
     return paths

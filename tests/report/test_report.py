@@ -25,7 +25,7 @@ def study(tiny, tmp_path_factory):
 
 def test_numbers_in_the_page_are_those_of_the_study(study, tmp_path):
     decision = decide(study, Settings(margin=0.1))
-    paths = write_report(study, decision, tmp_path)
+    paths = write_report(study, Settings(margin=0.1), tmp_path)
     page, text = paths["html"].read_text(), paths["markdown"].read_text()
     for arm in decision.arms:
         assert f"{100 * arm.accuracy:.1f} %" in page and f"{100 * arm.accuracy:.1f} %" in text
@@ -40,9 +40,21 @@ def test_numbers_in_the_page_are_those_of_the_study(study, tmp_path):
 
 
 def test_the_page_needs_nothing_from_outside(study, tmp_path):
-    page = write_report(study, decide(study), tmp_path)["html"].read_text()
-    assert "default-src 'none'" in page
-    assert not re.search(r"(src|href)\s*=\s*[\"']https?:", page) and "<script" not in page and "@import" not in page
+    page = write_report(study, Settings(), tmp_path)["html"].read_text()
+    assert "default-src 'none'; script-src 'sha256-" in page and "unsafe-eval" not in page
+    outside_scripts = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
+    assert not re.search(r"(src|href)\s*=\s*[\"']https?:", outside_scripts) and "@import" not in outside_scripts
+    assert len(page.encode()) < 3_000_000
+
+
+def test_the_decision_file_follows_its_schema(study, tmp_path):
+    import jsonschema
+
+    paths = write_report(study, Settings(), tmp_path)
+    schema, decision = json.loads(paths["schema"].read_text()), json.loads(paths["json"].read_text())
+    jsonschema.validate(decision, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(decision | {"arms": [decision["arms"][0] | {"accuracy": "high"}]}, schema)
 
 
 def test_a_kept_study_answers_for_a_newcomer(tmp_path, monkeypatch, capsys):
@@ -69,3 +81,17 @@ def test_a_kept_study_answers_for_a_newcomer(tmp_path, monkeypatch, capsys):
     lab(*command, "--out", "again")
     lab("keep", "r", "--out", "private", "--no-texts")
     assert not list((tmp_path / "private").rglob("*.parquet"))
+
+
+def test_a_shared_site_lists_and_holds_the_reports(study, tmp_path):
+    from lab.report.share import share
+    from lab.schema import LabError
+
+    write_report(study, Settings(), tmp_path / "a&b")
+    write_report(study, Settings(), tmp_path / "second")
+    listed = share(tmp_path / "site", [tmp_path / "a&b", tmp_path / "second"])
+    index = (tmp_path / "site" / "index.html").read_text()
+    assert [entry["name"] for entry in listed] == ["a&b", "second"] and 'href="a%26b/report.html"' in index
+    assert (tmp_path / "site" / "second" / "report.html").read_text() == (tmp_path / "second" / "report.html").read_text()
+    with pytest.raises(LabError, match="no report in it"):
+        share(tmp_path / "site", [tmp_path])

@@ -1,0 +1,57 @@
+"""Validation items on which arms disagree, with their completions: the only part of a report that holds texts of the task.
+
+``disagreements(study, store, task)`` rescoring stored completions; ``None`` where they or the task are not at hand.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from lab.measure.arms import arms_at
+from lab.schema import LabError
+from lab.store import Store, read_completions
+from lab.study import Study
+from lab.tasks.scorers import scorer_for
+from lab.tasks.task import Task, load_task
+
+MOST = 50
+"""Items a pair of arms."""
+LONGEST = 600
+"""Characters of a text that are shown."""
+
+
+def task_of(study: Study) -> Task | None:
+    """The study's task where its folder is still there and unchanged."""
+    try:
+        task = load_task(Path(study.task["folder"]))
+    except LabError:
+        return None
+    return task if task.digest == study.task["digest"] else None
+
+
+def disagreements(study: Study, store: Store, task: Task | None, allow_scorer_code: bool = False) -> dict[str, Any] | None:
+    """Texts, completions and, for each pair of arms, the items on which exactly one is right (largest size, first seed)."""
+    if task is None:
+        return None
+    scorer, samples = scorer_for(task, allow_scorer_code), {s.id: s for s in task.labelled}
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for arm in arms_at(study):
+        entry = store.find("evaluation", arm.cells[0].validation_evaluation) if arm.cells[0].validation_evaluation else None
+        if entry is not None and (entry.folder / "completions.parquet").exists():
+            found[arm.label] = {c.sample_id: (_cut(c.text), scorer(samples[c.sample_id], c).outcome) for c in read_completions(entry) if c.sample_id in samples}
+    if len(found) < 2:
+        return None
+    pairs, shown = {}, set()
+    for first, second in combinations(found, 2):
+        ids = [i for i in found[first] if i in found[second] and (found[first][i][1] == "correct") != (found[second][i][1] == "correct")]
+        pairs[f"{first}\n{second}"] = {"count": len(ids), "ids": ids[:MOST]}
+        shown.update(ids[:MOST])
+    return {"validation": max(len(c) for c in found.values()), "arms": list(found), "pairs": pairs,
+            "texts": {i: {"input": _cut(samples[i].input), "target": _cut(samples[i].target)} for i in sorted(shown)},
+            "completions": {arm: {i: c for i, c in completions.items() if i in shown} for arm, completions in found.items()}}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text):,} characters)"

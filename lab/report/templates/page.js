@@ -1,0 +1,96 @@
+// Fills the page from its data: every number was computed by Python, the controls choose among them and do the money.
+"use strict";
+const study = JSON.parse(document.getElementById("study-data").textContent);
+const byId = (id) => document.getElementById(id);
+const views = {}, data = {};
+
+function make(tag, text, className) {
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  if (className) node.className = className;
+  return node;
+}
+function fill(parent, children) { parent.replaceChildren(...children); }
+function row(values, chosen) {
+  const tr = make("tr", undefined, chosen ? "chosen" : "");
+  values.forEach((v) => tr.append(make("td", v)));
+  return tr;
+}
+
+function settingsNow() {
+  const number = (id) => Number(byId(id).value);
+  const limit = byId("latency").value;
+  return {
+    margin: number("margin") / 100, monthly_requests: study.volumes[number("requests")], price_per_hour_usd: Math.max(0, number("price")), months: Math.max(1, Math.round(number("months"))),
+    latency_limit_seconds: limit && Number(limit) > 0 ? Number(limit) : null,
+  };
+}
+function place() {
+  return { size: study.sizes.length ? study.sizes[Number(byId("size").value)] : null, rank: study.ranks.length > 1 ? study.ranks[Number(byId("rank").value)] : null };
+}
+function sceneAt({ size, rank }) { return study.scenes.find((s) => s.size === size && s.rank === rank); }
+function money(usd) { return usd >= 100 ? whole(usd) : usd.toPrecision(3); }
+
+function update() {
+  const settings = settingsNow(), where = place(), shown = sceneAt(where);
+  const decision = verdict(shown, settings);
+  window.labDecision = { settings, where, decision };
+  if (byId("size-value")) byId("size-value").textContent = whole(where.size) + " examples";
+  if (byId("rank-value")) byId("rank-value").textContent = where.rank === null ? "chosen on validation" : "rank " + where.rank;
+  byId("requests-value").textContent = whole(settings.monthly_requests) + " a month";
+  byId("margin-value").textContent = points(settings.margin);
+  byId("sentence").textContent = (decision.provisional ? "Provisional: " : "") + decision.sentence;
+  fill(byId("reasons"), [...decision.reasons, ...decision.would_change.map((c) => "What would change it: " + c)].map((text) => make("li", text)));
+  fill(byId("arms"), decision.arms.map((a) => row([
+    a.label, percent(a.accuracy), `${percent(a.low)} to ${percent(a.high)}`, ...study.parts.map((p) => (p in a.parts ? percent(a.parts[p]) : "")),
+    ...(study.recalls ? [Object.entries(a.recall).map(([k, v]) => `@${k} ${percent(v)}`).join(" ")] : []),
+    a.prompt_tokens.toFixed(0), a.seconds_per_request.toFixed(4), a.fixed_seconds.toFixed(0), money(a.monthly_usd)], a.label === decision.chosen)));
+  fill(byId("pairs"), shown.pairs.map((p) => {
+    const tr = row([`${p.first} minus ${p.second}`, signed(p.difference), `${signed(p.low)} to ${signed(p.high)}`, p.p_holm < 0.001 ? "below 0.001" : p.p_holm.toPrecision(2)]);
+    tr.append(make("td", p.words, "text"));
+    return tr;
+  }));
+  const rows = decision.arms.map((a, n) => ({
+    arm: a.label + (a.label === decision.chosen ? " (chosen)" : ""), colour: study.colours[a.name], mark: study.marks[a.name], order: n, accuracy: 100 * a.accuracy, low: 100 * a.low, high: 100 * a.high,
+    text: percent(a.accuracy), monthly_usd: a.monthly_usd }));
+  data.arms = rows;
+  data.sizes = study.size_rows.find((s) => s.rank === where.rank)?.rows ?? [];
+  for (const [chart, name] of [["quality", "arms"], ["cost", "arms"], ["sizes", "sizes"]])
+    if (views[chart]) views[chart].data(name, data[name].map((r) => ({ ...r }))).runAsync();
+}
+
+async function draw() {
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
+  const ink = dark ? "#ececec" : "#1c1c1c", line = dark ? "#3a3d42" : "#d9d9d9";
+  const text = { labelColor: ink, titleColor: ink };
+  const config = { background: "transparent", axis: { ...text, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontWeight: "normal" }, legend: { ...text, labelFontSize: 12 }, text: { fill: ink }, view: { stroke: line } };
+  for (const [chart, spec] of Object.entries(study.charts)) {
+    const target = byId("chart-" + chart);
+    if (target) views[chart] = (await vegaEmbed(target, { ...spec, datasets: { arms: data.arms, sizes: data.sizes } }, { ast: true, actions: false, renderer: "svg", config })).view;
+  }
+}
+
+function listItems() {
+  const items = study.items;
+  if (!items) return;
+  const first = byId("first-arm").value, second = byId("second-arm").value;
+  const ids = items.pairs[first + "\n" + second] ?? items.pairs[second + "\n" + first];
+  byId("items-count").textContent = first === second ? "Choose two different arms." : `${ids.count} of ${items.validation} validation items are right with one arm only${ids.count > ids.ids.length ? `; the first ${ids.ids.length} are shown` : ""}.`;
+  fill(byId("items"), first === second ? [] : ids.ids.map((id) => {
+    const box = make("section", undefined, "item"), task = items.texts[id];
+    box.append(make("p", task.input, "input"), make("p", "wanted: " + task.target, "soft"));
+    for (const arm of [first, second]) {
+      const [text, outcome] = items.completions[arm][id];
+      box.append(make("p", `${outcome === "correct" ? "✓" : "✗"} ${arm} (${outcome}): ${text}`, outcome === "correct" ? "right" : "wrong"));
+    }
+    return box;
+  }));
+}
+
+document.querySelectorAll(".controls input").forEach((input) => input.addEventListener("input", update));
+if (study.items) ["first-arm", "second-arm"].forEach((id) => byId(id).addEventListener("change", listItems));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+document.documentElement.classList.add("live");
+update();
+listItems();
+draw();

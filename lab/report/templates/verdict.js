@@ -1,0 +1,110 @@
+// The rules of lab/decide.py in the browser: verdict(shown, settings) gives the same sentences. Tested against it.
+"use strict";
+
+// Python rounds an exact half to the even digit, JavaScript away from zero: they part at a quarter.
+function tenth(number) { return (Math.abs(number % 1) === 0.25 ? number - Math.sign(number) * 0.01 : number).toFixed(1); }
+function percent(share) { return tenth(100 * share) + " %"; }
+function points(share) { return tenth(100 * share) + " points"; }
+function signed(share) { const text = tenth(100 * share); return share >= 0 && text[0] !== "-" ? "+" + text : text; }
+function whole(number) { return Math.round(number).toLocaleString("en-US"); }
+function bareNumber(number) { return String(Number(number.toPrecision(6))); }
+
+class Bounds {
+  constructor(shown, settings, eligible) {
+    this.margin = settings.margin; this.items = shown.items; this.level = Math.max(1, eligible - 1);
+    this.pairs = new Map(shown.pairs.map((p) => [p.first + "\n" + p.second, p]));
+  }
+  pair(first, second) {
+    const found = this.pairs.get(first.label + "\n" + second.label);
+    return found ? [found, 1] : [this.pairs.get(second.label + "\n" + first.label), -1];
+  }
+  noWorse(first, second) {
+    const [p, sign] = this.pair(first, second);
+    return sign * p.difference - p.half_widths[this.level - 1] > -this.margin;
+  }
+  itemsNeeded(first, second) {
+    const [p, sign] = this.pair(first, second), room = sign * p.difference + this.margin;
+    if (room <= 0) return null;
+    const left = (room / (p.half_widths[this.level - 1] / Math.sqrt(p.total_variance))) ** 2 - p.seed_variance;
+    return left <= 0 ? null : Math.min(1000000, Math.max(this.items + 1, Math.ceil(this.items * p.item_variance / left)));
+  }
+  inWords(first, second) {
+    const [p, sign] = this.pair(first, second), low = sign > 0 ? p.low : -p.high, high = sign > 0 ? p.high : -p.low;
+    return `${first.label} is ${points(Math.abs(p.difference))} ${sign * p.difference >= 0 ? "better" : "worse"} than ${second.label} (95 % interval ${signed(low)} to ${signed(high)})`;
+  }
+  seedsMatter(first, second) { return this.pair(first, second)[0].seed_variance > 0; }
+}
+
+function result(arm, settings) {
+  const monthly = settings.price_per_hour_usd / 3600 * (arm.fixed_seconds / settings.months + arm.seconds_per_request * settings.monthly_requests);
+  let excluded = arm.unfit;
+  if (!excluded && settings.latency_limit_seconds !== null && arm.latency_seconds > settings.latency_limit_seconds)
+    excluded = `takes ${arm.latency_seconds.toFixed(2)} s for one request alone, the limit is ${bareNumber(settings.latency_limit_seconds)} s`;
+  return { ...arm, monthly_usd: monthly, excluded };
+}
+
+function most(arms, value) { return arms.reduce((a, b) => (value(b) > value(a) ? b : a)); }
+
+function verdict(shown, settings) {
+  const measured = shown.arms.map((a) => result(a, settings));
+  const arms = [...measured].sort((a, b) => b.accuracy - a.accuracy);
+  const decision = (chosen, sentence, reasons, would_change) => ({ chosen, sentence, reasons, would_change, arms, provisional: shown.provisional });
+  if (shown.unfinished) return decision("", `The run is not finished: ${shown.unfinished}.`, ["Run the same lab decide command again: it goes on where it stopped."], []);
+  const eligible = measured.filter((a) => !a.excluded);
+  if (!eligible.length) return decision("", "No arm lies within the limits.", arms.map((a) => `${a.label}: ${a.excluded}`), ["other limits"]);
+  const bounds = new Bounds(shown, settings, eligible.length);
+  const tokens = (a) => a.prompt_tokens + a.completion_tokens;
+  const ordered = [...eligible].sort((a, b) => (shown.comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
+  const chosen = ordered.find((a) => eligible.every((b) => b === a || bounds.noWorse(a, b)));
+  if (!chosen) return decision("", ...undecided(eligible, bounds, settings));
+  let sentence = `Take ${chosen.label}: right on ${percent(chosen.accuracy)} of the test items (${percent(chosen.low)} to ${percent(chosen.high)})`;
+  if (eligible.length === 1) sentence += ", the only arm within the limits.";
+  else if (chosen !== ordered[0]) sentence += `; nothing cheaper is shown to come within ${points(settings.margin)} of the best.`;
+  else sentence += `, the cheapest arm, and no other is better by more than ${points(settings.margin)}.`;
+  if (Math.max(...arms.map((a) => a.high)) < 0.5) sentence += ` But none does the task well: the best is right on ${percent(arms[0].accuracy)}.`;
+  return decision(chosen.label, sentence, reasonsFor(chosen, ordered, arms, bounds, settings, shown.comparable), wouldChange(chosen, eligible, bounds, settings, shown.comparable));
+}
+
+function undecided(eligible, bounds, settings) {
+  const needed = (arm) => {
+    const counts = eligible.filter((b) => b !== arm && !bounds.noWorse(arm, b)).map((b) => bounds.itemsNeeded(arm, b));
+    return counts.includes(null) ? null : Math.max(...counts);
+  };
+  const best = most(eligible, (a) => a.accuracy);
+  const close = eligible.filter((b) => b !== best && !bounds.noWorse(best, b));
+  const reasons = close.map((b) => bounds.inWords(best, b) + `; a loss of more than ${points(settings.margin)} can't be ruled out`);
+  const counts = eligible.map(needed).filter((n) => n !== null), items = counts.length ? Math.min(...counts) : null;
+  const more = items ? `about ${whole(items)} test items (there are ${whole(bounds.items)}) would settle it if the differences stay as they are` : "no number of items would settle it if the differences stay as they are";
+  const change = [more[0].toUpperCase() + more.slice(1) + "."];
+  if (eligible.some((a, n) => eligible.slice(n + 1).some((b) => bounds.seedsMatter(a, b)))) change.push("More seeds would narrow the intervals as well: the training sample makes a difference.");
+  change.push(`A margin above ${points(settings.margin)} would accept more arms.`);
+  return [`Undecided between ${[best, ...close].map((a) => a.label).join(" and ")}: ${more}.`, reasons, change];
+}
+
+function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
+  const reasons = [];
+  ordered.forEach((other, place) => {
+    if (other === chosen) return;
+    if (place < ordered.indexOf(chosen)) {
+      const worst = most(ordered.filter((b) => b !== other && !bounds.noWorse(other, b)), (b) => b.accuracy);
+      reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper, but may be more than ${points(settings.margin)} worse than ${worst.label}.`);
+    } else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.`);
+  });
+  arms.filter((a) => a.excluded).forEach((a) => reasons.push(`${a.label}: ${a.excluded}.`));
+  const elsewhere = arms.filter((a) => a.elsewhere_seconds > 0).map((a) => `${a.label} ${a.elsewhere_seconds.toFixed(0)} s`);
+  if (elsewhere.length) reasons.push(`Searched on another machine, and so not in the fixed cost: ${elsewhere.join(", ")}.`);
+  if (!comparable) reasons.push("Seconds come from several machines and are not compared; tokens a request stand in for cost.");
+  return reasons;
+}
+
+function wouldChange(chosen, eligible, bounds, settings, comparable) {
+  if (!comparable) return [];
+  const changes = [];
+  for (const other of eligible) {
+    if (other === chosen || !eligible.every((b) => b === other || bounds.noWorse(other, b))) continue;
+    const each = chosen.seconds_per_request - other.seconds_per_request;
+    const volume = (other.fixed_seconds - chosen.fixed_seconds) / settings.months / each;
+    if (each !== 0 && volume > 0) changes.push(`${each > 0 ? "Above" : "Below"} ${whole(volume)} requests a month ${other.label} becomes the cheaper one.`);
+  }
+  return changes;
+}

@@ -1,0 +1,59 @@
+"""A real Chromium with the network blocked; skipped with a reason where there is none."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+
+
+@dataclass
+class Watched:
+    """A page and what went wrong on it."""
+
+    page: object
+    problems: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watch(chromium):
+    """Open pages that note console errors, page errors and every request that leaves this machine."""
+    contexts, opened = [], []
+
+    def open_page(**options) -> Watched:
+        context = chromium.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        watched = Watched(context.new_page())
+
+        def local_only(route):
+            url = route.request.url
+            if url.startswith(("file:", "data:", "blob:", "http://127.0.0.1", "ws://127.0.0.1")):
+                route.continue_()
+            else:
+                watched.problems.append(f"request to {url}")
+                route.abort()
+
+        context.route("**/*", local_only)
+        watched.page.on("console", lambda m: watched.problems.append(f"console: {m.text}") if m.type == "error" else None)
+        watched.page.on("pageerror", lambda e: watched.problems.append(f"page: {e}"))
+        opened.append(watched)
+        return watched
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [w.problems for w in opened if w.problems] == []

@@ -1,0 +1,107 @@
+"""The report as a person meets it: opened from disk, no network, sliders moved; its verdicts are those of lab.decide."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from lab.decide import Settings, decide
+from lab.report.write import volumes, write_report
+from tests.test_decide import outcomes, study_of
+
+NASTY = "<script>window.hacked = 1</script><img src=x onerror='window.hacked=1'> </script> javascript:alert(1) {{7*7}} \u2028 datum.x " + "long" * 2500
+
+
+def rich_study():
+    """Three trained arms with ranks and sizes, two prompted ones; costs that cross; one near tie."""
+    study = study_of({"rag": [outcomes(0.72, 400, 0)], "zero_shot": [outcomes(0.1, 400, 9)]},
+                     {"rag": {"seconds": 0.4, "latency_seconds": 0.5}, "zero_shot": {"seconds": 0.02}})
+    from lab.study import Cell
+
+    for name, rate in (("lora", 0.6), ("rag_lora", 0.74)):
+        for rank, size, seed in itertools.product((4, 16), (100, 400), (0, 1, 2)):
+            extra = (0.08 if size == 400 else 0) + (0.05 if rank == 16 else 0)
+            study.cells.append(Cell(name, seed, size, rank, machine="m", validation=0.5 + extra, outcomes=outcomes(rate + extra, 400, 10 * seed + rank + size),
+                                    usage={"seconds": 0.05 if name == "lora" else 0.2, "latency_seconds": 0.1, "prompt_tokens": 90, "completion_tokens": 5, "training_seconds": 3000.0}))
+    study.plan = {"dropped": []}
+    study.settings = {"seeds": 3, "embedder": "embedder", "alpha": "alpha", "command": "lab decide x"}
+    study.model |= {"parameters": 5, "revision": "r" * 20}
+    study.task |= {"digest": "d" * 20}
+    study.made |= {"date": "today", "machine": {"name": "m", "dtype": "float32"}, "versions": {"torch": "2"}}
+    return study
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    study, out = rich_study(), tmp_path_factory.mktemp("report")
+    items = {"validation": 9, "arms": ["rag", "lora r16"], "pairs": {"rag\nlora r16": {"count": 1, "ids": ["i1"]}}, "texts": {"i1": {"input": NASTY, "target": NASTY}},
+             "completions": {"rag": {"i1": [NASTY, "wrong"]}, "lora r16": {"i1": ["right one", "correct"]}}}
+    return study, write_report(study, Settings(), out, items)["html"]
+
+
+def set_slider(page, name, value):
+    page.evaluate("([id, v]) => { const e = document.getElementById(id); e.value = v; e.dispatchEvent(new Event('input')); }", [name, str(value)])
+
+
+def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
+    study, path = written
+    page = watch().page
+    page.goto(path.as_uri())
+    page.wait_for_selector("#chart-cost svg")
+    offered, seen = volumes(Settings()), set()
+    grid = itertools.product((0, 1), (0, 1, 2), (0, 6, 15), (0.5, 5.0, 12.0, 20.0), (0.0, 1.0, 30.0), (1, 36), ("", "0.3", "0.01"))
+    for size, rank, volume, margin, price, months, latency in list(grid)[::5]:
+        for name, value in (("size", size), ("rank", rank), ("requests", volume), ("margin", margin), ("price", price), ("months", months), ("latency", latency)):
+            set_slider(page, name, value)
+        settings = Settings(margin=margin / 100, monthly_requests=offered[volume], price_per_hour_usd=price, months=months, latency_limit_seconds=float(latency) if latency else None)
+        wanted = decide(study, settings, (100, 400)[size], (None, 4, 16)[rank])
+        got = page.evaluate("window.labDecision.decision")
+        assert (got["chosen"], got["sentence"], got["reasons"], got["would_change"]) == (wanted.chosen, wanted.sentence, wanted.reasons, wanted.would_change), settings
+        assert got["arms"][0]["monthly_usd"] == pytest.approx(wanted.arms[0].monthly_usd)
+        assert page.inner_text("#sentence") == wanted.sentence
+        seen.add(wanted.chosen)
+    assert len(seen) >= 4, "the grid should cross verdicts, the undecided one among them"
+
+
+def test_sliders_change_what_is_on_the_screen(written, watch):
+    page = watch().page
+    page.goto(written[1].as_uri())
+    page.wait_for_selector("#chart-sizes svg")
+    page.wait_for_selector("#chart-cost svg")
+    before = {name: page.inner_html(f"#chart-{name}") for name in ("quality", "sizes", "cost")}
+    table = page.inner_text("#arms")
+    page.locator("#size").focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator("#rank").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(200)
+    assert page.inner_text("#size-value") == "100 examples" and page.inner_text("#rank-value") == "rank 4"
+    assert page.inner_text("#arms") != table and "lora r4" in page.inner_text("#arms")
+    assert all(page.inner_html(f"#chart-{name}") != html for name, html in before.items())
+
+
+def test_texts_are_data_never_markup(written, watch):
+    watched = watch(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    page = watched.page
+    page.goto(written[1].as_uri())
+    page.wait_for_selector(".item")
+    assert page.evaluate("window.hacked") is None
+    assert "<script>window.hacked" in page.inner_text(".item .input") and "{{7*7}}" in page.inner_text(".item .input")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_without_items_no_text_is_in_the_page(written, watch, tmp_path):
+    path = write_report(written[0], Settings(), tmp_path)["html"]
+    assert "right one" not in path.read_text()
+    page = watch().page
+    page.goto(path.as_uri())
+    assert "holds no texts" in page.inner_text("body")
+
+
+def test_it_prints(written, watch):
+    page = watch().page
+    page.goto(written[1].as_uri())
+    page.emulate_media(media="print")
+    assert not page.is_visible(".controls") and page.is_visible("#sentence")
+    assert len(page.pdf()) > 20_000
