@@ -75,6 +75,8 @@ def decide(
     allow_scorer_code: Annotated[bool, typer.Option(help="run the task's own module:function scorer")] = False,
     redact: Annotated[bool, typer.Option(help="leave every text of the task out of the report")] = False,
     plan_only: Annotated[bool, typer.Option("--plan-only", help="say what would be run and stop")] = False,
+    plan_json: Annotated[bool, typer.Option("--plan-json", help="the same, with the forecast as JSON in the last line")] = False,
+    job: Annotated[Path | None, typer.Option(hidden=True, help="folder that a background run keeps its progress in")] = None,
 ) -> None:
     """Run the arms on a task and decide between them."""
     from lab.commands import run_decide
@@ -82,13 +84,14 @@ def decide(
     command = "lab decide " + shlex.join(_repeatable(sys.argv))
     run_decide(console, command=command, folder=task, model_name=model, method_names=_names(methods), ranks=_numbers(ranks, "--ranks"), sizes=_numbers(sizes, "--sizes"),
                seeds=seeds, budget=budget, device=device, embedder=embedder, out=out, fresh=fresh, allow_leak=allow_leak, allow_scorer_code=allow_scorer_code,
-               plan_only=plan_only, redact=redact, settings={"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
+               plan_only=plan_only, plan_json=plan_json, redact=redact, job=job, settings={"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
                                                   "latency_limit_seconds": latency_limit})
 
 
 def _repeatable(arguments: list[str]) -> list[str]:
-    """The user's own arguments after ``decide``, all flags included."""
-    return arguments[arguments.index("decide") + 1:] if "decide" in arguments else []
+    """The user's own arguments after ``decide``, all flags included but a background run's folder."""
+    kept = arguments[arguments.index("decide") + 1:] if "decide" in arguments else []
+    return kept[:kept.index("--job")] + kept[kept.index("--job") + 2:] if "--job" in kept else kept
 
 
 @app.command()

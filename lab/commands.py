@@ -14,7 +14,7 @@ from rich.table import Table
 from lab.measure.power import power_findings
 from lab.schema import LabError
 from lab.tasks.check import check_task, require_sound
-from lab.tasks.task import Task, load_task, write_task
+from lab.tasks.task import Task, digest, load_task, write_task
 
 FROZEN_ARMS = ["zero_shot", "few_shot"]
 
@@ -26,7 +26,7 @@ def default_methods(task: Task) -> list[str]:
 
 
 def run_decide(console: Console, *, command: str, folder: Path, model_name: str, method_names: list[str], ranks: list[int], sizes: list[int], seeds: int, budget: str,
-               device: str, embedder: str, out: Path | None, fresh: bool, allow_leak: bool, allow_scorer_code: bool, plan_only: bool, redact: bool, settings: dict[str, Any]) -> None:
+               device: str, embedder: str, out: Path | None, fresh: bool, allow_leak: bool, allow_scorer_code: bool, plan_only: bool, plan_json: bool, redact: bool, job: Path | None, settings: dict[str, Any]) -> None:
     """Check, plan, run, decide, report."""
     from lab.plan import apply_budget, expand, forecast, parse_budget
 
@@ -42,6 +42,7 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     from lab.decide import Settings
     from lab.decide import decide as conclude
     from lab.forecast import Forecast
+    from lab.live.jobs import JobProgress
     from lab.measure.statistics import detectable_difference
     from lab.models.device import machine
     from lab.models.local import load_model
@@ -65,24 +66,30 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     forecast(plan, seconds.cell, seconds.search, seconds.probes(NEEDED))
     apply_budget(plan, budget_seconds)
     show_plan(console, plan)
-    if plan_only:
+    if plan_json:
+        console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}}, indent=None)
+    if plan_only or plan_json:
         return
+    shelved = store.home / "studies" / digest({"task": task.digest, "command": command})[:16]
 
     def keep(study) -> None:
-        study.save(out / "study.json")
+        for folder in (out, shelved):
+            study.save(folder / "study.json")
 
-    with TerminalProgress(console, plan) as progress:
+    with JobProgress(console, plan, job) if job else TerminalProgress(console, plan) as progress:
         runner.progress = progress
         probes = abilities(model, store, NEEDED, progress=progress)
         study = runner.run(plan, findings, probes, keep)
     study.settings |= {"command": command, "allow_leak": allow_leak, "test_looks": count_test_looks(store, study)}
-    study.save(out / "study.json")
+    keep(study)
     decision = conclude(study, chosen_settings)
     show_decision(console, study, decision)
     paths = write_report(study, chosen_settings, out, None if redact else disagreements(study, store, task, allow_scorer_code))
     if decision.provisional:
         console.print(f"The full decision, with three draws of the training sample: {full_command(command)}", highlight=False, soft_wrap=True)
     console.print(f"Report: {paths['html']}", highlight=False, soft_wrap=True)
+    if job:
+        (job / "finished").touch()
 
 
 def full_command(command: str) -> str:

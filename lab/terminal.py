@@ -59,12 +59,20 @@ class TerminalProgress(Silent):
         if cell.method not in self.searched:
             self.searched.add(cell.method)
             self.done_seconds += self.plan.searching(cell.method)
-        elapsed = time.monotonic() - self.started
-        pace = elapsed / self.done_seconds if self.done_seconds > 1 else 1.0
-        left = max(0.0, self.plan.total_seconds - self.done_seconds) * pace
-        self.console.print(f"  {cell.label:<40} {100 * accuracy:5.1f} %   [dim]{minutes(elapsed)} gone, about {minutes(left)} left[/dim]", highlight=False)
+        self.console.print(f"  {cell.label:<40} {100 * accuracy:5.1f} %   [dim]{minutes(self.elapsed)} gone, about {minutes(self.left)} left[/dim]", highlight=False)
         if self.bars:
             self.bars.advance(self.whole)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds to go: the forecast of what is left, in the pace measured so far."""
+        pace = self.elapsed / self.done_seconds if self.done_seconds > 1 else 1.0
+        return max(0.0, self.plan.total_seconds - self.done_seconds) * pace
 
 
 def show_findings(console: Console, findings: Sequence[Finding]) -> None:

@@ -12,7 +12,7 @@ import pytest
 LAB = Path(__file__).resolve().parents[1] / "lab"
 LAYERS = [
     {"schema"}, {"study", "families"}, {"tasks"}, {"store"}, {"models"}, {"measure"}, {"context", "weights"}, {"methods", "world"}, {"plan"}, {"producing"}, {"decide", "runner"},
-    {"abilities", "report"}, {"forecast", "cards", "terminal"}, {"commands"}, {"cli"}, {"__main__"},
+    {"abilities", "report"}, {"forecast", "cards", "terminal"}, {"live"}, {"commands"}, {"cli"}, {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lab.models.local import LocalModel
 from lab.schema import Document, Prompt
@@ -43,7 +43,8 @@ class TrainingLog:
     """Share of validation items whose every target token is the model's first choice (teacher-forced exact match)."""
     validation_nll: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
-    stages: list[dict[str, Any]] = field(default_factory=list)
+    spectrum: dict[str, list[float]] = field(default_factory=dict)
+    """Singular values of each changed matrix's update, largest first."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from lab.schema import LabError
 from lab.store import CHECKPOINT
 from lab.tasks.task import document_text
 from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
+from lab.weights.spectrum import lora_spectrum
 from lab.weights.training import Schedule, encode_documents, encode_pairs, train
 
 # peft reads an attribute that transformers has renamed; nothing a user could mend.
@@ -62,6 +63,7 @@ class Lora(Weights):
         else:
             log = train(model, network, encode_pairs(model, data.pairs), encode_pairs(model, data.validation),
                         Schedule(self.learning_rate, self.epochs, self.minimum_steps, self.batch_size), seed, progress, f"lora rank {self.rank}, rate {self.learning_rate:g}", folder / CHECKPOINT)
+        log.spectrum = lora_spectrum(network)
         network.save_pretrained(str(folder), safe_serialization=True)
         return log
 

@@ -81,6 +81,17 @@ def test_an_untrained_adapter_changes_nothing_at_all(tiny):
     assert torch.equal(logits(tiny.with_network(network)), logits(tiny))
 
 
+@pytest.mark.parametrize("weights", [Lora(rank=4, learning_rate=1e-2, minimum_steps=12), Full(learning_rate=1e-3, minimum_steps=12)], ids=["lora", "full"])
+def test_the_spectrum_is_that_of_the_change(tiny, tmp_path, weights):
+    log = weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path, 0, quiet)
+    before, after = dict(tiny.network.named_modules()), dict(weights.apply(tiny, tmp_path).network.named_modules())
+    linear = {n for n, m in before.items() if isinstance(m, torch.nn.Linear) and "lm_head" not in n}
+    assert set(log.spectrum) == linear
+    for name in linear:
+        wanted = torch.linalg.svdvals(after[name].weight - before[name].weight)[:len(log.spectrum[name])]
+        assert torch.allclose(torch.tensor(log.spectrum[name]), wanted, atol=2e-4, rtol=1e-2)
+
+
 def test_merged_equals_adapter_on_the_side(tiny, tmp_path):
     from peft import PeftModel
 

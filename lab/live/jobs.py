@@ -1,0 +1,157 @@
+"""Runs in the background: a ``lab decide`` in a process of its own, which survives a closed tab and is seen by every tab.
+
+``start(home, ["datasets/triage", "--sizes", "100"])`` gives its Job; the same command started twice runs once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock
+
+from lab.schema import LabError
+from lab.store import key_of
+from lab.terminal import TerminalProgress
+
+WRITE_EVERY = 0.3
+"""Seconds between two writings of a job's progress."""
+_children: dict[int, subprocess.Popen] = {}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A background run by its folder under ``LAB_HOME/jobs``."""
+
+    folder: Path
+
+    @property
+    def arguments(self) -> list[str]:
+        """What follows ``lab decide``."""
+        return self._read("job.json").get("arguments", [])
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is alive."""
+        made = self._read("job.json")
+        _reap()
+        try:
+            process = psutil.Process(made["pid"])
+            return abs(process.create_time() - made["created"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        except (KeyError, psutil.Error):
+            return False
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """``cells_done``, ``cells``, ``stage``, ``done``, ``total``, ``elapsed_seconds``, ``left_seconds``; empty before it is known."""
+        return self._read("progress.json")
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it came to its decision."""
+        return (self.folder / "finished").exists()
+
+    @property
+    def last_words(self) -> str:
+        """The last line of its output: the decision's path, or the error."""
+        try:
+            lines = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
+
+    def stop(self) -> None:
+        """Interrupt it; what is finished is kept, and the same command goes on from there."""
+        if self.running:
+            os.kill(self._read("job.json")["pid"], signal.SIGINT)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+
+def start(home: Path, arguments: list[str]) -> Job:
+    """Start ``lab decide`` with these arguments, or find the one that runs already."""
+    job = Job(home / "jobs" / key_of({"arguments": arguments, "cwd": os.getcwd()})[:16])
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(job.folder / "lock"):
+        if job.running:
+            return job
+        for name in ("progress.json", "finished"):
+            (job.folder / name).unlink(missing_ok=True)
+        with open(job.folder / "log.txt", "w", encoding="utf-8") as log:
+            process = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--job", str(job.folder)], stdout=log, stderr=subprocess.STDOUT,
+                                       stdin=subprocess.DEVNULL, start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
+        _children[process.pid] = process
+        made = {"arguments": arguments, "pid": process.pid, "created": psutil.Process(process.pid).create_time(), "started": time.time()}
+        (job.folder / "job.json").write_text(json.dumps(made), encoding="utf-8")
+    return job
+
+
+def jobs(home: Path) -> list[Job]:
+    """All jobs that were ever started, the newest first."""
+    found = [Job(p.parent) for p in (home / "jobs").glob("*/job.json")]
+    return sorted(found, key=lambda j: j._read("job.json").get("started", 0.0), reverse=True)
+
+
+def forecast(home: Path, arguments: list[str]) -> float:
+    """Seconds that ``lab decide`` would take, by its own plan; raises LabError with its words where it refuses."""
+    done = subprocess.run([sys.executable, "-m", "lab", "decide", *arguments, "--plan-only", "--plan-json"], capture_output=True, text=True, env=os.environ | {"LAB_HOME": str(home)})
+    if done.returncode:
+        raise LabError(done.stderr.strip().removeprefix("lab: ") or "the plan could not be made")
+    return float(json.loads(done.stdout.strip().splitlines()[-1])["seconds"])
+
+
+def _reap() -> None:
+    """Collect ended children, which would else stay as zombies until the server ends."""
+    for pid, process in list(_children.items()):
+        if process.poll() is not None:
+            del _children[pid]
+
+
+class JobProgress(TerminalProgress):
+    """Progress lines for the log, and the same as a file for the notebooks."""
+
+    def __init__(self, console, plan, folder: Path) -> None:
+        super().__init__(console, plan)
+        self.folder, self.cells_done, self.words, self.done, self.total, self.written = folder, 0, "", 0, 0, 0.0
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        super().__exit__(kind, *error)
+        self._write(True)
+
+    def stage(self, text: str, total: int) -> None:
+        """A piece of work begins."""
+        self.words, self.done, self.total = text, 0, total
+        self._write(True)
+
+    def advance(self, count: int = 1) -> None:
+        """So many more steps are done."""
+        self.done += count
+        self._write()
+
+    def finished(self, cell, accuracy: float) -> None:
+        """A cell has been measured."""
+        super().finished(cell, accuracy)
+        self.cells_done += 1
+        self._write(True)
+
+    def _write(self, at_once: bool = False) -> None:
+        if not at_once and time.monotonic() - self.written < WRITE_EVERY:
+            return
+        self.written = time.monotonic()
+        state = {"cells_done": self.cells_done, "cells": len(self.plan.cells), "stage": self.words, "done": self.done, "total": self.total,
+                 "elapsed_seconds": self.elapsed, "left_seconds": self.left}
+        temporary = self.folder / "progress.json.tmp"
+        temporary.write_text(json.dumps(state), encoding="utf-8")
+        os.replace(temporary, self.folder / "progress.json")
