@@ -21,14 +21,14 @@ demo: install
 	$(BIN)/lab decide datasets/handbook --methods zero_shot,few_shot,rag,lora --sizes 400 --ranks 16 --seeds 1 --fresh --out lab-reports/demo
 
 test: install
-	$(BIN)/ruff check lab tests
+	$(BIN)/ruff check lab tests notebooks
 	$(BIN)/python -m pytest -m "not slow and not gpu"
 
 test-slow: install
 	$(BIN)/python -m pytest -m "slow"
 
 lint: install
-	$(BIN)/ruff check lab tests
+	$(BIN)/ruff check lab tests notebooks
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -153,6 +153,17 @@ def share(
     run_share(console, out, reports or [])
 
 
+@app.command(name="open")
+def open_(
+    edit: Annotated[bool, typer.Option("--edit", help="open the marimo editor instead")] = False,
+    port: Annotated[int, typer.Option(help="0 takes any that is free")] = 2718,
+) -> None:
+    """Serve the notebooks on 127.0.0.1 and print the address."""
+    from lab.commands import run_open
+
+    run_open(console, edit, port)
+
+
 @app.command()
 def runs(task: Annotated[str, typer.Option(help="only studies of this task")] = "") -> None:
     """List what is stored."""

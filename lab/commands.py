@@ -67,7 +67,8 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     apply_budget(plan, budget_seconds)
     show_plan(console, plan)
     if plan_json:
-        console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}}, indent=None)
+        searches = {f"{name} {size}": s for (name, size), s in (plan.search_seconds | plan.middle_search_seconds).items()}
+        console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}, "searches": searches}, indent=None)
     if plan_only or plan_json:
         return
     shelved = store.home / "studies" / digest({"task": task.digest, "command": command})[:16]
@@ -183,6 +184,23 @@ def run_report(console: Console, path: Path, out: Path | None, redact: bool, set
         console.print(str(made), highlight=False, soft_wrap=True)
     if items is None and not redact:
         console.print("Without texts: the task's folder or its completions are not at hand.", highlight=False)
+
+
+def run_open(console: Console, edit: bool, port: int) -> None:
+    """Serve the notebooks until Ctrl-C."""
+    import subprocess
+
+    from lab.live.pages import NOTEBOOKS, PAGES, address, notebook_file
+    from lab.live.serve import HOST, edit_command, free_port, serve
+
+    for page in PAGES:
+        notebook_file(page)
+    port = free_port(port)
+    if edit:
+        raise SystemExit(subprocess.call(edit_command(NOTEBOOKS, port)))
+    console.print(f"http://{HOST}:{port}{address(PAGES[0])}", highlight=False, soft_wrap=True)
+    console.print("Ctrl-C ends it; runs that were started go on.", highlight=False)
+    serve(port)
 
 
 def run_share(console: Console, out: Path, folders: list[Path]) -> None:

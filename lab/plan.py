@@ -42,7 +42,7 @@ class Plan:
     seconds: dict[RunCell, float] = field(default_factory=dict)
     search_seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     """By arm and data size; a size's search runs only while one of its cells is kept, the largest size's always."""
-    middle_search_seconds: float = 0.0
+    middle_search_seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     """Forecast of the searches at the sizes between, which run only where smallest and largest size choose differently."""
     fixed_seconds: float = 0.0
     """Forecast of what does not depend on cells: the base model's probes."""
@@ -97,7 +97,7 @@ def forecast(plan: Plan, cell_seconds: Callable[[RunCell], float], search_second
     for m in plan.methods:
         sizes = {plan.sizes[0], plan.sizes[-1]} if m.uses_labels else {plan.sizes[-1]}
         plan.search_seconds |= {(m.name, size): search_seconds(m, size) for size in sizes}
-        plan.middle_search_seconds += sum(search_seconds(m, size) for size in plan.sizes[1:-1]) if m.uses_labels else 0.0
+        plan.middle_search_seconds |= {(m.name, size): search_seconds(m, size) for size in plan.sizes[1:-1] if m.uses_labels}
 
 
 def apply_budget(plan: Plan, budget_seconds: float | None) -> None:

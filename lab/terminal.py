@@ -91,8 +91,9 @@ def show_plan(console: Console, plan: Plan) -> None:
         table.add_row(m.name, str(len(cells)), minutes(plan.searching(m.name)), minutes(sum(plan.seconds[c] for c in cells)))
     console.print(table)
     console.print(f"Forecast: about {minutes(plan.total_seconds)} for {len(plan.cells)} cells; what is stored already takes no time.", highlight=False)
-    if plan.middle_search_seconds > 1:
-        console.print(f"Up to {minutes(plan.middle_search_seconds)} more where smallest and largest size choose differently: the sizes between are then searched as well.", highlight=False)
+    between = sum(plan.middle_search_seconds.values())
+    if between > 1:
+        console.print(f"Up to {minutes(between)} more where smallest and largest size choose differently: the sizes between are then searched as well.", highlight=False)
     if plan.dropped:
         console.print(f"The budget drops {len(plan.dropped)} cells, dearest first: " + "; ".join(c.label for c in plan.dropped), highlight=False)
     console.print(f"Smallest difference that the test items can detect: about {100 * plan.detectable:.0f} points (80 % power).", highlight=False)

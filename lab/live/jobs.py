@@ -18,7 +18,6 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from lab.schema import LabError
 from lab.store import key_of
 from lab.terminal import TerminalProgress
 
@@ -104,12 +103,35 @@ def jobs(home: Path) -> list[Job]:
     return sorted(found, key=lambda j: j._read("job.json").get("started", 0.0), reverse=True)
 
 
-def forecast(home: Path, arguments: list[str]) -> float:
-    """Seconds that ``lab decide`` would take, by its own plan; raises LabError with its words where it refuses."""
-    done = subprocess.run([sys.executable, "-m", "lab", "decide", *arguments, "--plan-only", "--plan-json"], capture_output=True, text=True, env=os.environ | {"LAB_HOME": str(home)})
-    if done.returncode:
-        raise LabError(done.stderr.strip().removeprefix("lab: ") or "the plan could not be made")
-    return float(json.loads(done.stdout.strip().splitlines()[-1])["seconds"])
+def forecast(home: Path, arguments: list[str]) -> dict[str, Any]:
+    """The plan of ``lab decide`` with these arguments: ``cells`` and ``searches`` in seconds, or ``error``; empty while it is being made.
+
+    It is made once, in a process of its own, and kept.
+    """
+    folder = home / "forecasts" / key_of({"arguments": arguments, "cwd": os.getcwd()})[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        if (folder / "plan.json").exists():
+            return json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        pid = folder / "pid"
+        if pid.exists() and _alive(int(pid.read_text())):
+            return {}
+        output = (folder / "output.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines() if pid.exists() else []
+        if output:
+            found = json.loads(output[-1]) if output[-1].startswith("{") else {"error": output[-1].removeprefix("lab: ")}
+            (folder / "plan.json").write_text(json.dumps(found), encoding="utf-8")
+            return found
+        with open(folder / "output.txt", "w", encoding="utf-8") as file:
+            process = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--plan-json"], stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                       start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
+        _children[process.pid] = process
+        pid.write_text(str(process.pid))
+    return {}
+
+
+def _alive(pid: int) -> bool:
+    _reap()
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def _reap() -> None:

@@ -31,14 +31,15 @@ def task_of(study: Study) -> Task | None:
     return task if task.digest == study.task["digest"] else None
 
 
-def disagreements(study: Study, store: Store, task: Task | None, allow_scorer_code: bool = False) -> dict[str, Any] | None:
-    """Texts, completions and, for each pair of arms, the items on which exactly one is right (largest size, first seed)."""
+def disagreements(study: Study, store: Store, task: Task | None, allow_scorer_code: bool = False, size: int | None = None, split: str = "validation") -> dict[str, Any] | None:
+    """Texts, completions and, for each pair of arms, the items on which exactly one is right (first seed; the largest size by default)."""
     if task is None:
         return None
-    scorer, samples = scorer_for(task, allow_scorer_code), {s.id: s for s in task.labelled}
+    scorer, samples = scorer_for(task, allow_scorer_code), {s.id: s for s in (task.test if split == "test" else task.labelled)}
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for arm in arms_at(study):
-        entry = store.find("evaluation", arm.cells[0].validation_evaluation) if arm.cells[0].validation_evaluation else None
+    for arm in arms_at(study, size):
+        key = arm.cells[0].evaluation if split == "test" else arm.cells[0].validation_evaluation
+        entry = store.find("evaluation", key) if key else None
         if entry is not None and (entry.folder / "completions.parquet").exists():
             found[arm.label] = {c.sample_id: (_cut(c.text), scorer(samples[c.sample_id], c).outcome) for c in read_completions(entry) if c.sample_id in samples}
     if len(found) < 2:

@@ -1,0 +1,293 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Decide")
+
+with app.setup(hide_code=True):
+    from functools import lru_cache
+
+    import marimo as mo
+
+    from lab.commands import default_methods
+    from lab.context.base import Tools
+    from lab.decide import Settings, verdict
+    from lab.live import jobs, views
+    from lab.live.pages import navigation
+    from lab.live.shelf import Shelf, missing
+    from lab.measure.evidence import evidence
+    from lab.methods import PRESETS
+    from lab.models.local import bundled_models
+    from lab.report.charts import arm_rows, cost_chart, quality_chart, size_chart, size_rows
+    from lab.report.items import disagreements
+    from lab.report.write import controls_table, page, volumes
+    from lab.schema import LabError
+    from lab.store import Store
+    from lab.terminal import minutes
+
+    SIZES, RANKS, SEEDS = (25, 100, 400, 1600), (1, 4, 16, 64), 3
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(f"""
+    {navigation("decide")}
+
+    # Which method should this task take?
+
+    Every arm sees the same base model, the same labels and documents, the same test items and the same scorer. What is measured is shown at once; what is missing says what it would cost.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    store = Store()
+    get_pulse, set_pulse = mo.state(0)
+    seen = {"pulse": 0}
+    folders = views.task_folders()
+    first = next((task for task, _ in Shelf.read(store).names() if task in folders), next(iter(folders), None))
+    pick_task = mo.ui.dropdown(folders, value=first, label="Task")
+    pick_model = mo.ui.dropdown(list(dict.fromkeys([*bundled_models(), *(m for _, m in Shelf.read(store).names())])), value="nano", label="Model")
+    mo.hstack([pick_task, pick_model], justify="start", gap=2)
+    return get_pulse, pick_model, pick_task, seen, set_pulse, store
+
+
+@app.cell(hide_code=True)
+def _(pick_task):
+    mo.stop(pick_task.value is None, mo.callout(mo.md("No task at hand. Make one in *Your task*, or with `lab import`."), kind="warn"))
+    task, trouble = views.load(pick_task.value)
+    mo.stop(task is None, mo.callout(mo.plain_text(trouble), kind="danger"))
+    return (task,)
+
+
+@app.cell(hide_code=True)
+def _(get_pulse, pick_model, store, task):
+    get_pulse()
+    shelf = Shelf.read(store)
+    found = [s for s in shelf.of(task.name, pick_model.value) if s.study.task["digest"] == task.digest]
+    study = shelf.combined(task.name, pick_model.value) if found else None
+    shown_at = lru_cache(maxsize=64)(lambda size, rank: evidence(study, size, rank))
+    notes = [mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged]
+    if study:
+        committed = [s for s in found if s.committed]
+        origin = "; ".join(f"{'reference study' if s.committed else 'own run'} of {s.study.made['date'][:10]} on {s.study.made['machine']['name']}" for s in found[:4])
+        notes.append(mo.md(f"<small>{len(study.cells)} cells measured: {origin}{' and more' if len(found) > 4 else ''}.{' Committed studies hold no weights.' if committed else ''}</small>"))
+    else:
+        notes.append(mo.callout(mo.md("Nothing is measured yet for this task and model. Choose below what to run."), kind="info"))
+    mo.vstack(notes)
+    return shown_at, study
+
+
+@app.cell(hide_code=True)
+def _(pick_model, store, task):
+    # Read apart from the study above: new results must not put the sliders back.
+    at_first = Shelf.read(store).combined(task.name, pick_model.value)
+    measured_sizes = [s for s in at_first.sizes() if s <= len(task.labelled)] if at_first else []
+    measured_ranks = sorted({r for n in at_first.arms() for r in at_first.ranks(n)}) if at_first else []
+    size_steps = sorted({s for s in SIZES if s <= len(task.labelled)} | set(measured_sizes)) or [len(task.labelled)]
+    rank_steps = sorted(set(RANKS) | set(measured_ranks))
+    size = mo.ui.slider(steps=size_steps, value=(measured_sizes or size_steps)[-1], label="Training examples", show_value=True, debounce=True, full_width=True)
+    rank = mo.ui.slider(steps=rank_steps, value=16 if 16 in rank_steps else rank_steps[-1], label="LoRA rank", show_value=True, debounce=True, full_width=True)
+    free_rank = mo.ui.switch(value=False, label="let validation choose the rank")
+    offered = volumes(Settings())
+    requests = mo.ui.slider(steps=offered, value=10_000, label="Requests a month", show_value=True, debounce=True, full_width=True)
+    margin = mo.ui.slider(0.5, 20, 0.5, value=5, label="Margin, points", show_value=True, debounce=True, full_width=True)
+    price = mo.ui.number(0, 1000, 0.1, value=1.0, label="USD a machine hour")
+    months = mo.ui.number(1, 120, 1, value=12, label="Months in use")
+    latency = mo.ui.number(0, 600, 0.01, value=0, label="Latency limit, seconds (0: none)")
+    mo.vstack([mo.hstack([size, rank], widths="equal", gap=2), mo.hstack([requests, margin], widths="equal", gap=2), mo.hstack([price, months, latency, free_rank], justify="start", gap=1.5, wrap=True)])
+    return free_rank, latency, margin, months, price, rank, requests, size
+
+
+@app.cell(hide_code=True)
+def _(free_rank, latency, margin, months, price, rank, requests, shown_at, size, study):
+    settings = Settings(margin=margin.value / 100, monthly_requests=int(requests.value), price_per_hour_usd=float(price.value or 0), months=int(months.value or 1),
+                        latency_limit_seconds=float(latency.value) or None)
+    at_rank = None if free_rank.value else int(rank.value)
+    mo.stop(study is None or int(size.value) not in study.sizes(), mo.callout(mo.md(f"Nothing is measured at {size.value} training examples. See *Missing cells* below."), kind="info"))
+    decision = verdict(shown_at(int(size.value), at_rank), settings)
+    fixed = "" if free_rank.value else f" Ranks are held at {rank.value} where it was measured: a what-if on test items, not a choice."
+    mo.callout(mo.md(f"## {'Provisional: ' if decision.provisional else ''}{decision.sentence}\n\n" + "\n".join(f"- {r}" for r in decision.reasons) + "\n"
+                     + "\n".join(f"- What would change it: {c}" for c in decision.would_change) + f"\n\n<small>{fixed}</small>"), kind="success" if decision.chosen else "warn")
+    return at_rank, decision, settings
+
+
+@app.cell(hide_code=True)
+def _(decision):
+    mo.vstack([mo.md("### Quality by method\nShare of test items answered right, with 95 % intervals. Overlapping intervals may still differ: the verdict uses paired differences."),
+               quality_chart(arm_rows(decision.arms, decision.chosen))])
+    return
+
+
+@app.cell(hide_code=True)
+def _(at_rank, decision, study):
+    growth = size_chart(size_rows(study, at_rank), study.arms(), study.sizes()) if len(study.sizes()) > 1 else mo.md("Only one data size is measured yet.")
+    arms = [{"arm": a.label, "right %": round(100 * a.accuracy, 1), "from": round(100 * a.low, 1), "to": round(100 * a.high, 1), **{p: f"{100 * v:.1f} %" for p, v in a.parts.items()},
+             "prompt tokens": round(a.prompt_tokens), "s a request": round(a.seconds_per_request, 4), "training s": round(a.fixed_seconds, 1), "USD a month": float(f"{a.monthly_usd:.3g}"),
+             "excluded": a.excluded} for a in decision.arms]
+    pair_rows = [{"pair": f"{p.first} minus {p.second}", "points": round(100 * p.difference, 1), "from": round(100 * p.low, 1), "to": round(100 * p.high, 1), "p (Holm)": float(f"{p.p_holm:.2g}"),
+              "in words": p.words} for p in decision.pairs]
+    mo.ui.tabs({
+        "By data size": mo.vstack([mo.md("Would more data flip this? A line that still rises says maybe. Dashed lines with bands are arms that use no labels."), growth]),
+        "Against cost": mo.vstack([mo.md("Up is better, left is cheaper, at the settings above. Money is measured seconds times your price."), cost_chart(arm_rows(decision.arms, decision.chosen))]),
+        "Numbers": mo.ui.table(arms, selection=None, pagination=False),
+        "Pairs": mo.ui.table(pair_rows, selection=None, pagination=True),
+        "Passages": mo.ui.table(controls_table(study), selection=None, pagination=False) if controls_table(study) else mo.md("No arm with passages is measured."),
+    })
+    return
+
+
+@app.cell(hide_code=True)
+def _(study):
+    shots, passages = (views.trial_rows(study, axis) if study else [] for axis in ("examples", "k"))
+    k_steps = {name: sorted({r["k"] for r in passages if r["method"].startswith(prefix) and ("rag" in r["method"]) == retrieves})
+               for name, prefix, retrieves in (("examples", "few_shot", False), ("passages", "", True))}
+    examples = mo.ui.slider(steps=k_steps["examples"] or [0], label="Examples in the prompt", show_value=True, debounce=True)
+    passage_count = mo.ui.slider(steps=k_steps["passages"] or [0], label="Passages", show_value=True, debounce=True)
+    mo.vstack([mo.md("### Settings inside the prompt\nThese are chosen on validation, never by a slider on test. Here is what each setting gave on the validation items, and which one each arm took."),
+               mo.hstack([examples, passage_count], justify="start", gap=2)])
+    return examples, passage_count, passages
+
+
+@app.cell(hide_code=True)
+def _(examples, passage_count, passages):
+    chosen_rows = [r for r in passages if r["k"] == (passage_count.value if "rag" in r["method"] else examples.value)]
+    mo.ui.table(chosen_rows, selection=None, page_size=8) if chosen_rows else mo.md("<small>No trial with this setting is stored.</small>")
+    return
+
+
+@app.cell(hide_code=True)
+def _(task):
+    wanted = mo.ui.multiselect([n for n in PRESETS if task.documents or "rag" not in n and "study" not in n], value=default_methods(task), label="Methods")
+    run = mo.ui.run_button(label="Run what is missing")
+    return run, wanted
+
+
+@app.cell(hide_code=True)
+def _(rank, run, size, study, wanted):
+    lacking = missing(study, wanted.value, int(size.value), int(rank.value), SEEDS)
+    mo.vstack([mo.md("### Missing cells"), wanted, run if lacking else mo.md(f"Everything chosen is measured at {size.value} examples and rank {rank.value}, with {SEEDS} seeds.")])
+    return (lacking,)
+
+
+@app.cell(hide_code=True)
+def _(lacking, pick_model, pick_task, pulse, rank, size, store):
+    pulse.value
+    mo.stop(not lacking)
+    grid = [pick_task.value, "--model", pick_model.value, "--methods", ",".join(lacking), "--ranks", str(rank.value), "--sizes", str(size.value), "--seeds", str(SEEDS)]
+    plan = jobs.forecast(store.home, grid)
+    if "error" in plan:
+        forecast = mo.callout(mo.plain_text(plan["error"]), kind="danger")
+    elif not plan:
+        forecast = mo.md(f"Missing: {', '.join(lacking)}. The forecast of their cost is being made ...")
+    else:
+        costs = [{"method": n, "cells": sum(1 for c in plan["cells"] if c.split()[0] == n), "search": minutes(sum(s for k, s in plan["searches"].items() if k.split()[0] == n)),
+                  "cells take": minutes(sum(s for k, s in plan["cells"].items() if k.split()[0] == n))} for n in lacking]
+        forecast = mo.vstack([mo.md(f"About **{minutes(plan['seconds'])}** on this machine, the search on validation included:"), mo.ui.table(costs, selection=None, pagination=False)])
+    forecast
+    return (grid,)
+
+
+@app.cell(hide_code=True)
+def _(grid, run, store):
+    mo.stop(not run.value)
+    started = jobs.start(store.home, grid)
+    mo.md(f"Started: `lab decide {' '.join(started.arguments)}`. It goes on if you close this tab.")
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    pulse = mo.ui.refresh(options=["1s"], default_interval="1s")
+    mo.Html(f'<div style="display:none">{pulse}</div>')
+    return (pulse,)
+
+
+@app.cell(hide_code=True)
+def _(pulse, seen, set_pulse, store):
+    pulse.value
+    recent = jobs.jobs(store.home)
+    running = [j for j in recent if j.running]
+    now = sum(j.progress.get("cells_done", 0) + j.ended_well for j in recent)
+    if now != seen["pulse"]:
+        seen["pulse"] = now
+        set_pulse(now)
+    stop_buttons = mo.ui.array([mo.ui.button(label="Stop", kind="danger", on_click=lambda _, j=j: j.stop()) for j in running])
+    return recent, running, stop_buttons
+
+
+@app.cell(hide_code=True)
+def _(recent, running, stop_buttons):
+    bars = []
+    for job, button in zip(running, stop_buttons):
+        p = job.progress
+        share = p.get("cells_done", 0) / max(1, p.get("cells", 1))
+        words = f"{p.get('cells_done', 0)} of {p.get('cells', '?')} cells, {p.get('stage', 'starting')} {p.get('done', '')}/{p.get('total', '')}, about {minutes(p.get('left_seconds', 0))} left" if p else "starting: loading the model, making the plan"
+        bars.append(mo.vstack([mo.md(f"**Running** <progress value='{share}' style='width: 60%'></progress>"), mo.plain_text(words), button]))
+    if not running and recent and not recent[0].ended_well:
+        bars.append(mo.callout(mo.plain_text(f"The last run ended early: {recent[0].last_words}"), kind="warn"))
+    mo.vstack(bars) if bars else mo.md("<small>Nothing runs.</small>")
+    return
+
+
+@app.cell(hide_code=True)
+def _(study):
+    mo.stop(study is None)
+    names = [n for n in study.arms() if not any(c.control for c in study.cells_of(n, study.sizes()[-1] if study.sizes() else None))]
+    first_arm = mo.ui.dropdown(names, value=names[0], label="Right with one only:")
+    second_arm = mo.ui.dropdown(names, value=names[-1], label="or")
+    on_test = mo.ui.switch(value=False, label="test items instead (each look is written down and counted)")
+    mo.vstack([mo.md("### Where two methods disagree\nValidation items that one arm gets right and the other doesn't. Choose a row to see both prompts."), mo.hstack([first_arm, second_arm, on_test], justify="start", gap=1.5, wrap=True)])
+    return first_arm, on_test, second_arm
+
+
+@app.cell(hide_code=True)
+def _(decision, first_arm, on_test, second_arm, size, store, study, task):
+    label_of = {a.name: a.label for a in decision.arms}
+    one, other = (label_of.get(a.value, "") for a in (first_arm, second_arm))
+    split = "test" if on_test.value else "validation"
+    try:
+        texts = disagreements(study, store, task, size=int(size.value), split=split)
+    except LabError as error:
+        texts = None
+        mo.output.append(mo.callout(mo.plain_text(str(error)), kind="danger"))
+    pairs_found = (texts or {"pairs": {}})["pairs"]
+    pair = pairs_found.get(f"{one}\n{other}") or pairs_found.get(f"{other}\n{one}")
+    looks = views.note_test_look(store.home, task, f"{one} against {other}") if on_test.value else 0
+    mo.stop(not pair or not pair["ids"], mo.md("<small>No stored completions of both arms disagree at this size (arms without labels are measured at the largest size; committed studies may hold no texts).</small>"))
+    completed = texts["completions"]
+    item_rows = [{"id": i, "input": texts["texts"][i]["input"], "wanted": texts["texts"][i]["target"], one: completed[one][i][0], f"{one} is": completed[one][i][1],
+                  other: completed[other][i][0], f"{other} is": completed[other][i][1]} for i in pair["ids"]]
+    item_table = mo.ui.table(item_rows, selection="single", page_size=8, wrapped_columns=["input"])
+    mo.vstack([mo.md(f"<small>{pair['count']} of {texts['validation']} {split} items.{f' Looks at test items so far: {looks}.' if looks else ''}</small>"), item_table])
+    return item_table, one, other
+
+
+@app.cell(hide_code=True)
+def _(decision, item_table, one, other, size, store, study, task):
+    mo.stop(not item_table.value)
+    row = item_table.value[0]
+    tools = Tools(study.settings["embedder"], store.cache / "vectors")
+
+    def prompt_side(label):
+        arm = next(a for a in decision.arms if a.label == label)
+        cell = study.cells_of(arm.name, int(size.value), arm.rank)[0]
+        text = views.prompt_of(task, cell, study.sizes()[-1], row["id"], tools) if cell.context else "(no prompt: a baseline)"
+        return mo.vstack([mo.md(f"**{label}** ({row[f'{label} is']})"), mo.plain_text(text), mo.md("completes:"), mo.plain_text(row[label])])
+
+    mo.hstack([prompt_side(one), prompt_side(other)], widths="equal", gap=2)
+    return
+
+
+@app.cell(hide_code=True)
+def _(settings, store, study, task):
+    mo.vstack([
+        mo.md("### Take it with you\nOne HTML file that stays live offline. With texts it carries up to 50 validation items a pair of arms; leave them out if they are private."),
+        mo.hstack([mo.download(lambda: page(study, settings).encode(), filename=f"{task.name}-decision.html", mimetype="text/html", label="Report without texts"),
+                   mo.download(lambda: page(study, settings, disagreements(study, store, task)).encode(), filename=f"{task.name}-decision-with-texts.html", mimetype="text/html", label="Report with texts")],
+                  justify="start")])
+    return
+
+
+if __name__ == "__main__":
+    app.run()

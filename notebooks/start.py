@@ -1,0 +1,63 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Decision lab")
+
+with app.setup(hide_code=True):
+    import marimo as mo
+
+    from lab.decide import Settings, decide
+    from lab.live import jobs, views
+    from lab.live.pages import PAGES, address, navigation
+    from lab.live.shelf import Shelf
+    from lab.store import Store
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(f"""
+    {navigation("start")}
+
+    # Decision lab
+
+    Prompting, retrieval or fine-tuning? Measured on your task: same base model, same information, same test items, same scorer.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md("\n".join(f"- [**{p.title}**]({address(p)}): {p.says}" for p in PAGES if p.name != "start"))
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    store = Store()
+    shelf = Shelf.read(store)
+    rows = []
+    for task, model in shelf.names():
+        study, found = shelf.combined(task, model), shelf.of(task, model)
+        rows.append({"task": task, "model": model, "cells": len(study.cells), "arms": len(study.arms()), "sizes": ", ".join(map(str, study.sizes())),
+                     "from": "reference study" if all(s.committed for s in found) else "own runs", "verdict at the largest size": decide(study, Settings()).sentence})
+    mo.vstack([mo.md("## What is measured"), mo.ui.table(rows, selection=None, pagination=False, wrapped_columns=["verdict at the largest size"]) if rows else mo.md("Nothing yet: go to *Decide*."),
+               *(mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged)])
+    return (store,)
+
+
+@app.cell(hide_code=True)
+def _(store):
+    kinds = {}
+    for entry in store.entries():
+        kinds.setdefault(entry.kind, [0, 0, 0])
+        kinds[entry.kind][0 if not entry.committed else 1] += 1
+        kinds[entry.kind][2] += entry.damaged
+    stored = [{"kind": kind, "own": own, "committed": committed, "damaged": damaged} for kind, (own, committed, damaged) in kinds.items()]
+    alive = [j for j in jobs.jobs(store.home) if j.running]
+    mo.vstack([mo.md(f"## In the store\n`{store.home}`"), mo.ui.table(stored, selection=None, pagination=False) if stored else mo.md("The store is empty."),
+               mo.md(f"{len(alive)} runs in the background; tasks at hand: {', '.join(views.task_folders()) or 'none'}.")])
+    return
+
+
+if __name__ == "__main__":
+    app.run()
