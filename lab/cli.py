@@ -165,11 +165,11 @@ def open_(
 
 
 @app.command()
-def runs(task: Annotated[str, typer.Option(help="only studies of this task")] = "") -> None:
-    """List what is stored."""
+def runs() -> None:
+    """List what is stored: studies first, then every result."""
     from lab.commands import run_runs
 
-    run_runs(console, task)
+    run_runs(console)
 
 
 @app.command()

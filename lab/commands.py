@@ -118,10 +118,12 @@ def _warn_of_long_items(console: Console, runner) -> None:
 
 
 def count_test_looks(store, study) -> int:
-    """How many specs have been completed on exactly these test items, ever, in this store: each is a look."""
+    """How many specs have been completed on exactly these test items, ever, in this store, and how often a person looked: each is a look."""
     keys = {c.evaluation for c in study.cells if c.evaluation}
     wanted = {e.record["what"]["items"] for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.key in keys}
-    return len({e.key for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.record["what"].get("items") in wanted})
+    people = store.home / "looks" / f"{study.task['digest'][:16]}.jsonl"
+    specs = {e.key for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.record["what"].get("items") in wanted}
+    return len(specs) + (len(people.read_text(encoding="utf-8").splitlines()) if people.exists() else 0)
 
 
 def run_check(console: Console, folder: Path, model_name: str) -> bool:
@@ -211,11 +213,18 @@ def run_share(console: Console, out: Path, folders: list[Path]) -> None:
     console.print(f"{out / 'index.html'}: {len(listed)} reports", highlight=False, soft_wrap=True)
 
 
-def run_runs(console: Console, task: str) -> None:
-    """One line a result, damaged ones marked."""
+def run_runs(console: Console) -> None:
+    """One line a study and one a result, damaged ones marked."""
+    from lab.live.shelf import Shelf
     from lab.store import Store
 
     store = Store()
+    shelf = Shelf.read(store)
+    for shelved in shelf.studies:
+        study = shelved.study
+        console.print(f"study  {study.task['name']} with {study.model['name']}: {', '.join(study.arms())}; {len(study.cells)} cells, {shelved.path}", highlight=False, markup=False, soft_wrap=True)
+    for text in shelf.damaged:
+        console.print(f"damaged  {text}", highlight=False, markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "key", "what", "seconds", "made", "where"):
         table.add_column(column)

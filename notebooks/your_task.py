@@ -15,7 +15,7 @@ with app.setup(hide_code=True):
     from lab.store import lab_home
     from lab.tasks.check import check_task
     from lab.tasks.importing import choose_columns, import_task, read_table
-    from lab.tasks.scorers import SCORERS
+    from lab.tasks.scorers import BY_TASK, PLAIN
     from lab.tasks.task import write_task
 
     KINDS = {"error": "danger", "warning": "warn", "note": "neutral"}
@@ -69,7 +69,7 @@ def _(names, source, table):
     target_column = pick("target", guess.target if guess else (names[1] if len(names) > 1 else ""), False)
     id_column, group_column = pick("id", guess.id if guess else ""), pick("group (never split)", guess.group if guess else "")
     evidence_column = pick("evidence (document ids)", guess.evidence if guess else "")
-    scorer = mo.ui.dropdown(["", *(s for s in SCORERS if s != "record")], value="", label="scorer (empty: guessed)")
+    scorer = mo.ui.dropdown(["", *PLAIN, *(s for s in BY_TASK if s != "record")], value="", label="scorer (empty: guessed)")
     instruction = mo.ui.text(placeholder="What should the model be told? Empty: a plain default.", label="instruction", full_width=True)
     mo.vstack([mo.md("### Columns\nGuessed by their usual names; change them where the guess is wrong."), mo.hstack([input_column, target_column, id_column, group_column, evidence_column, scorer], justify="start", wrap=True), instruction])
     return evidence_column, group_column, id_column, input_column, instruction, scorer, target_column

@@ -66,7 +66,7 @@ def heat_rows(study: Study, method: str) -> list[dict[str, Any]]:
             if arm and arm.rank == rank and all(c.rank == rank for c in arm.cells):
                 low, high = arm.interval
                 by_seed = [100 * c.accuracy for c in arm.cells]
-                rows.append({"rank": rank, "size": size, "accuracy": 100 * arm.accuracy, "low": 100 * low, "high": 100 * high, "seeds": len(arm.cells),
+                rows.append({"rank": rank, "size": size, "accuracy": round(100 * arm.accuracy, 1), "low": round(100 * low, 1), "high": round(100 * high, 1), "seeds": len(arm.cells),
                              "by seed": ", ".join(f"{v:.1f}" for v in by_seed), "trained parameters": int(arm.usage("trained_parameters")), "training seconds": round(arm.usage("training_seconds"), 1)})
     return rows
 

@@ -156,10 +156,14 @@ def _reply(knobs: Knobs) -> Task:
 
 
 def _split(name: str, instruction: str, scorer: str, samples: list[Sample], documents: tuple[Document, ...], knobs: Knobs, settings: dict[str, str]) -> Task:
-    """Cut in order; a group that would stand on a border goes whole to the earlier side."""
+    """Cut in order; a group that would stand on a border goes whole to the earlier side.
+
+    Where the world has fewer items than were asked for (public facts), all splits shrink alike.
+    """
+    share = min(1.0, len(samples) / (knobs.train + knobs.validation + knobs.test))
     cuts = []
     for wanted in (knobs.train, knobs.train + knobs.validation):
-        cut = min(wanted, len(samples) - 1)
+        cut = int(wanted * share)
         while cut < len(samples) and samples[cut].group == samples[cut - 1].group:
             cut += 1
         cuts.append(cut)

@@ -164,3 +164,9 @@ def test_pretraining_refuses_another_recipe(tmp_path):
     pretrain(config, None, tmp_path, here, compile_model=False)
     with pytest.raises(LabError, match="another recipe"):
         pretrain(replace(config, seed=2), None, tmp_path, here, compile_model=False)
+
+
+def test_few_public_facts_still_fill_every_split():
+    task = generate("handbook", Knobs(known_facts=True))
+    assert len(task.train) > 600 and len(task.validation) > 80 and len(task.test) > 150
+    assert not {s.group for s in task.train} & {s.group for s in task.test}

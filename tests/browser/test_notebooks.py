@@ -1,0 +1,191 @@
+"""The notebooks as a person drives them: served for real, the network blocked, a store of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lab.decide import Settings, decide
+from lab.models.device import machine
+from lab.models.local import load_model
+from lab.study import Cell, Study
+from lab.tasks.task import load_task, write_task
+from tests.conftest import make_task
+from tests.test_decide import outcomes
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.py"))
+
+
+def made_study(task) -> Study:
+    """Every arm but zero_shot of a task without documents, at two sizes and two ranks, with a truth made by hand."""
+    items = len(task.test)
+    cells = [Cell(name, seed, size, None, machine="m", outcomes=outcomes(0.3, items, seed), validation=0.3, usage={"seconds": 0.1, "prompt_tokens": 200})
+             for name in ("few_shot", "few_shot_nearest") for size in (25, 100) for seed in (0, 1, 2)]
+    cells += [Cell("lora", seed, size, rank, machine="m", outcomes=outcomes(0.5 if size == 25 else 0.95, items, 50 + seed + rank), validation=0.5,
+                   usage={"seconds": 0.01, "prompt_tokens": 40, "training_seconds": 30.0}) for rank in (4, 16) for size in (25, 100) for seed in (0, 1, 2)]
+    nano = load_model("nano", machine("cpu"))
+    from dataclasses import asdict
+
+    from lab.producing import decoding_for
+
+    return Study({"name": task.name, "digest": task.digest, "folder": task.folder}, {"name": "nano", "revision": nano.revision, "parameters": 1, "window": nano.window},
+                 {"seeds": 3, "decoding": asdict(decoding_for(task, nano)), "embedder": "embedder", "alpha": "2r", "command": "lab decide toy"},
+                 [s.id for s in task.test], [s.group or s.id for s in task.test], cells, plan={"dropped": []},
+                 made={"date": "2026-01-01T00:00:00", "machine": {"name": "m", "dtype": "float32"}, "versions": {}, "finished": "now"})
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """(address, folder) of ``lab open`` on a free port, with a toy task and one damaged study."""
+    folder = tmp_path_factory.mktemp("desk")
+    write_task(make_task(400, documents=False), folder / "toy")
+    task = load_task(folder / "toy")
+    made_study(task).save(folder / "home" / "studies" / "made" / "study.json")
+    (folder / "home" / "studies" / "damaged").mkdir()
+    (folder / "home" / "studies" / "damaged" / "study.json").write_text("{ not json")
+    log = open(folder / "server.log", "w")
+    server = subprocess.Popen([sys.executable, "-m", "lab", "open", "--port", "0"], cwd=folder, stdout=log, stderr=subprocess.STDOUT,
+                              env=os.environ | {"LAB_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"})
+    try:
+        address = ""
+        for _ in range(240):
+            found = re.search(r"http://127\.0\.0\.1:\d+", (folder / "server.log").read_text())
+            if found:
+                address = found.group()
+                try:
+                    urllib.request.urlopen(address, timeout=2).read()
+                    break
+                except OSError:
+                    pass
+            time.sleep(0.25)
+        yield address, folder
+    finally:
+        server.terminate()
+        server.wait(20)
+        log.close()
+
+
+def open_decide(served, watch, **options):
+    page = watch(**options).page
+    page.goto(f"{served[0]}/decide")
+    page.get_by_label("Task").wait_for(timeout=60_000)
+    page.get_by_label("Task").select_option("toy")
+    page.get_by_text("Take lora r16").first.wait_for(timeout=30_000)
+    return page
+
+
+def slide(page, label, key, times=1):
+    thumb = page.locator("marimo-slider", has_text=label).get_by_role("slider")
+    thumb.focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_marimo_finds_nothing_to_say(path):
+    checked = subprocess.run([sys.executable, "-m", "marimo", "check", "--strict", str(path)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_notebook_runs_as_a_script(path, tmp_path):
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"LAB_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_start_page_says_what_there_is(served, watch):
+    page = watch().page
+    page.goto(served[0])
+    page.get_by_text("What is measured").wait_for(timeout=60_000)
+    page.get_by_text("toy", exact=True).first.wait_for()
+    assert page.get_by_text("damaged study").count() == 1
+    page.get_by_role("link", name="Retrieval").first.click()
+    page.get_by_role("heading", name="Retrieval").wait_for(timeout=60_000)
+
+
+def test_sliders_change_the_verdict_at_once(served, watch):
+    page = open_decide(served, watch)
+    study = Study.load(served[1] / "home" / "studies" / "made" / "study.json")
+    assert page.get_by_text(decide(study, Settings(), 100, 16).sentence).count() == 1
+    slide(page, "LoRA rank", "ArrowLeft")
+    page.get_by_text("Take lora r4").first.wait_for()
+    slide(page, "Training examples", "Home")
+    page.get_by_text(decide(study, Settings(), 25, 4).sentence).first.wait_for()
+    page.get_by_role("tab", name="By data size").click()
+    assert page.locator("canvas, svg.marks").count() >= 2
+
+
+def test_a_missing_cell_is_run_to_its_end_and_appears(served, watch):
+    page = open_decide(served, watch)
+    page.get_by_text("on this machine, the search on validation included").wait_for(timeout=90_000)
+    page.get_by_role("button", name="Run what is missing").click()
+    page.get_by_text("Running").first.wait_for(timeout=20_000)
+    slide(page, "Margin, points", "ArrowRight")
+    page.get_by_text("Everything chosen is measured").wait_for(timeout=120_000)
+    page.get_by_role("tab", name="Numbers").click()
+    page.get_by_text("zero_shot").first.wait_for()
+
+
+def test_a_run_can_be_stopped_and_a_second_tab_sees_it(served, watch):
+    page = open_decide(served, watch)
+    slide(page, "LoRA rank", "Home")
+    page.get_by_role("button", name="Run what is missing").click(timeout=30_000)
+    page.get_by_text("Running").first.wait_for(timeout=30_000)
+    second = open_decide(served, watch)
+    second.get_by_text("Running").first.wait_for(timeout=30_000)
+    page.wait_for_function("document.body.innerText.includes('cells,')", timeout=60_000)
+    second.get_by_role("button", name="Stop").click()
+    page.get_by_text("The last run ended early").wait_for(timeout=30_000)
+    assert page.get_by_text("stopped; what is finished is stored").count() == 1
+
+
+def test_an_upload_is_checked_and_saved(served, watch, tmp_path):
+    page = watch().page
+    page.goto(f"{served[0]}/your_task")
+    page.get_by_text("Waiting for a table").wait_for(timeout=60_000)
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"input": "a", "target": "b"}\n{oops\n')
+    page.locator("input[type=file]").first.set_input_files(broken)
+    page.get_by_text("broken.jsonl, line 2: broken JSON").wait_for(timeout=30_000)
+    page.reload()
+    page.get_by_text("Waiting for a table").wait_for(timeout=60_000)
+    table = tmp_path / "tickets.csv"
+    table.write_text("message,queue\n" + "\n".join(f"<script>window.hacked=1</script> ticket {i},{'ab'[i % 2]}" for i in range(60)))
+    page.locator("input[type=file]").first.set_input_files(table)
+    page.get_by_text("60 rows").wait_for(timeout=30_000)
+    page.get_by_label("target", exact=True).select_option("queue")
+    page.get_by_text("Splits").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Save the task").click()
+    page.get_by_text("Saved in").wait_for(timeout=30_000)
+    assert len(load_task(served[1] / "tickets").labelled) + len(load_task(served[1] / "tickets").test) == 60
+    assert page.evaluate("window.hacked") is None
+
+
+def test_a_question_is_searched(served, watch):
+    page = watch().page
+    page.goto(f"{served[0]}/retrieval")
+    page.get_by_text("A labelled question").wait_for(timeout=60_000)
+    picker = page.get_by_label("A labelled question")
+    picker.select_option(index=1)
+    page.get_by_text(re.compile("stands at rank")).wait_for(timeout=30_000)
+    page.get_by_text("The prompt as the model sees it").click()
+    page.get_by_text(re.compile("Passage: ")).first.wait_for()
+
+
+def test_the_export_opens_without_a_network(served, watch, tmp_path):
+    page = open_decide(served, watch)
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_text("Report without texts").click()
+    download.value.save_as(tmp_path / "export.html")
+    offline = watch().page
+    offline.goto((tmp_path / "export.html").as_uri())
+    offline.wait_for_selector("#chart-cost svg")
+    assert offline.inner_text("#sentence").startswith("Take lora r16")
+    assert "Where does person" not in (tmp_path / "export.html").read_text()

@@ -1,0 +1,138 @@
+"""What the notebooks stand on: studies put together, runs in the background, uploads, rows of the charts."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab.live import jobs, uploads, views
+from lab.live.shelf import Shelf, missing
+from lab.store import Store
+from lab.study import Cell
+from lab.tasks.task import write_task
+from tests.conftest import make_task
+from tests.test_decide import outcomes, study_of
+
+
+def kept_study(folder: Path, **changes):
+    study = study_of({"rag": [outcomes(0.3, 100, 0)], "lora": [outcomes(0.9, 100, s) for s in (1, 2, 3)]})
+    study.task |= {"digest": "d"}
+    study.model |= {"revision": "r"}
+    study.settings = {"seeds": 3, "decoding": {}, "embedder": "embedder", "command": folder.name}
+    study = replace(study, **changes)
+    study.save(folder / "study.json")
+    return study
+
+
+def test_a_shelf_puts_cells_together_and_names_what_is_damaged(tmp_path):
+    store = Store(tmp_path / "home", committed=tmp_path / "reports")
+    committed = kept_study(tmp_path / "reports" / "reference")
+    own = kept_study(tmp_path / "home" / "studies" / "mine")
+    own.cells = [replace(own.cells[0], outcomes="c" * 100), Cell("lora", 0, 25, 4, outcomes="c" * 100, machine="n")]
+    own.save(tmp_path / "home" / "studies" / "mine" / "study.json")
+    other = kept_study(tmp_path / "home" / "studies" / "othermodel")
+    other.model["revision"] = "another"
+    other.save(tmp_path / "home" / "studies" / "othermodel" / "study.json")
+    import os
+    os.utime(tmp_path / "home" / "studies" / "othermodel" / "study.json", (1, 1))
+    (tmp_path / "reports" / "broken").mkdir()
+    (tmp_path / "reports" / "broken" / "study.json").write_text("{")
+    shelf = Shelf.read(store, folders=())
+    assert shelf.names() == [("t", "m")] and len(shelf.damaged) == 1 and "broken" in shelf.damaged[0]
+    assert [s.path.parent.name for s in shelf.of("t", "m")] == ["mine", "reference"]
+    study = shelf.combined("t", "m")
+    assert study.cells_of("rag", None)[0].accuracy == 1.0, "own cells stand before committed ones"
+    assert len(study.cells) == len(committed.cells) + 1 and study.sizes() == [25, 100]
+    assert shelf.combined("t", "unknown") is None
+
+
+def test_missing_counts_seeds_at_the_rank(tmp_path):
+    study = kept_study(tmp_path / "a")
+    assert missing(study, ["rag", "lora", "zero_shot"], 100, 16, 3) == ["zero_shot"]
+    assert missing(study, ["rag", "lora"], 100, 4, 3) == ["lora"]
+    assert missing(study, ["rag", "lora"], 100, 16, 4) == ["lora"]
+    assert missing(None, ["rag"], 100, 16, 3) == ["rag"]
+
+
+def wait_for(condition, seconds=120):
+    until = time.time() + seconds
+    while time.time() < until:
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in time")
+
+
+def test_a_background_run_is_started_once_stopped_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    write_task(make_task(120, documents=False), tmp_path / "t")
+    home = tmp_path / "home"
+    arguments = ["t", "--methods", "zero_shot,few_shot", "--sizes", "20", "--seeds", "2"]
+    job = jobs.start(home, arguments)
+    assert jobs.start(home, arguments) == job and len(jobs.jobs(home)) == 1
+    first = json.loads((job.folder / "job.json").read_text())["pid"]
+    wait_for(lambda: job.progress.get("cells_done", 0) >= 1 or not job.running)
+    job.stop()
+    wait_for(lambda: not job.running)
+    again = jobs.start(home, arguments)
+    assert json.loads((again.folder / "job.json").read_text())["pid"] != first
+    wait_for(lambda: not again.running)
+    assert again.ended_well, again.last_words
+    assert again.progress["cells_done"] == again.progress["cells"] == 3
+    study = Shelf.read(Store(home, committed=None), folders=()).combined("toy", "nano")
+    assert len(study.cells_of("few_shot", 20)) == 2 and "--job" not in study.settings["command"]
+
+
+def test_a_forecast_is_made_once_and_a_refusal_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    write_task(make_task(120, documents=False), tmp_path / "t")
+    arguments = ["t", "--methods", "zero_shot,lora", "--sizes", "20,60,80", "--seeds", "1"]
+    assert jobs.forecast(tmp_path / "home", arguments) == {}
+    wait_for(lambda: jobs.forecast(tmp_path / "home", arguments))
+    plan = jobs.forecast(tmp_path / "home", arguments)
+    assert plan["seconds"] > 0 and set(plan["cells"]) == {"zero_shot", *(f"lora rank 16 size {s} seed 0" for s in (20, 60, 80))}
+    assert {"lora 20", "lora 60", "lora 80"} <= set(plan["searches"])
+    wait_for(lambda: jobs.forecast(tmp_path / "home", ["t", "--sizes", "99999"]))
+    assert "--sizes 99999" in jobs.forecast(tmp_path / "home", ["t", "--sizes", "99999"])["error"]
+
+
+def test_uploads_stay_where_they_belong(tmp_path):
+    assert uploads.safe_name("../../etc/pass wd") == "pass_wd" and uploads.safe_name("..\\..\\x.csv") == "x.csv" and uploads.safe_name("..") == "file"
+    path = uploads.keep(tmp_path, "../a.csv", b"x")
+    assert path.is_relative_to(tmp_path / "uploads") and path.read_bytes() == b"x"
+    folder = uploads.documents(tmp_path, [("a.md", b"one"), ("b.md", b"two")], "")
+    assert sorted(p.name for p in folder.iterdir()) == ["a.md", "b.md"]
+    assert uploads.documents(tmp_path, [], "") is None
+
+
+def test_rows_by_hand(tmp_path):
+    # Singular values 3 and 4: energies 16/25 and 25/25 in falling order.
+    rows = views.spectrum_rows({"u": {"spectrum": {"m1": [4.0, 3.0], "m2": [5.0, 0.0]}}})
+    assert [(r["directions"], round(r["energy"]), round(r["low"]), round(r["high"])) for r in rows] == [(1, 82, 64, 100), (2, 100, 100, 100)]
+    study = kept_study(tmp_path / "a")
+    heat = views.heat_rows(study, "lora")
+    assert [(r["rank"], r["size"], r["seeds"]) for r in heat] == [(16, 100, 3)]
+    assert heat[0]["accuracy"] == pytest.approx(100 * np.mean([c.accuracy for c in study.cells_of("lora", 100)]), abs=0.1)
+    study.choices = [{"key": "k", "method": "rag", "size": 100, "rank": None, "chosen": 1, "validation_items": 20, "trials": [
+        {"number": n, "accuracy": a, "nll": None, "settings": {"context": {"name": "passages", "k": k}, "weights": {"name": "frozen"}}} for n, (k, a) in enumerate(((1, 0.5), (3, 0.8)))]}]
+    assert [(r["k"], r["right on validation"], r["chosen"]) for r in views.trial_rows(study, "k")] == [(1, 50.0, ""), (3, 80.0, "chosen")]
+    task = make_task(40)
+    assert views.note_test_look(tmp_path, task, "x") == 1 and views.note_test_look(tmp_path, task, "y") == 2
+
+
+def test_recall_is_that_of_the_search():
+    from lab.context.base import Tools
+    from lab.context.retrieval.chunking import chunk_documents
+    from lab.context.retrieval.search import Searcher
+
+    task = make_task(40)
+    passages = chunk_documents(task.documents, 120, 20)
+    rows = views.recall_rows(task, {"lexical": (Searcher([p.text for p in passages], "lexical", Tools()), passages)}, (1, 5))
+    assert [r["k"] for r in rows] == [1, 5] and rows[0]["recall"] <= rows[1]["recall"] <= 100 and rows[1]["recall"] > 50
