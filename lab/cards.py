@@ -13,7 +13,7 @@ from lab.models.local import LocalModel, folder_of
 from lab.schema import LabError
 from lab.store import Store
 from lab.tasks.task import read_jsonl
-from lab.world.corpus import HELD_OUT_ENGLISH, MIX, read_english
+from lab.world.corpus import CORPUS_VERSION, HELD_OUT_ENGLISH, MIX, read_english
 
 
 def bits_a_character(model: LocalModel, texts: list[str], characters: int = 2000, most: int = 200) -> tuple[float, int]:
@@ -41,6 +41,10 @@ def write_model_card(model: LocalModel, folder: Path, text: Path | None, store: 
         english = f"Held-out real English: {bits:.3f} bits a character over {seen:,} characters ({len(held)} documents of the text, every {HELD_OUT_ENGLISH}th, kept out of the corpus).\n"
     mix = ", ".join(f"{k.replace('_', ' ')} {100 * v:.0f} %" for k, v in MIX.items())
     machine = made["machine"]
+    stretches = "; ".join(f"from step {s['from_step']:,}: corpus version {s['corpus']}, planned to {s['tokens_planned'] / 1e6:g}M tokens" for s in made["stretches"])
+    again = f"`lab pretrain --text plain_english.txt.gz --work FOLDER --tokens {made['config']['tokens'] / 1e6:g}`"
+    again += " makes its like in one stretch; this one was made in the stretches above." if len(made["stretches"]) > 1 \
+        else " (same seed and text; floating-point sums differ a little between machines)."
     card = f"""# {folder.name}
 
 A small base model made by `lab pretrain`, whose past is fully known: the calibration weight of the lab, not a model for real work.
@@ -51,11 +55,12 @@ A small base model made by `lab pretrain`, whose past is fully known: the calibr
 | parameters | {made['parameters']:,} ({made['parameters_without_embeddings']:,} without embeddings), stored in bf16 |
 | tokenizer | byte-level BPE, {made['config']['vocabulary']:,} tokens, digits one by one |
 | trained on | {made['tokens']:,} tokens in {made['steps']:,} steps, seed {made['config']['seed']} |
-| compute | {made['flops']:.3g} FLOPs (6 N D, N without embeddings), {made['seconds']:,} s |
+| compute | {made['flops']:.3g} FLOPs (6 N D, N without embeddings), {made['seconds']:,} s by the clock, pauses included; median {made['median_tokens_per_second']:,} tokens/s |
+| stretches | {stretches} |
 | machine | {machine['name']}, {machine['dtype']}, {machine['threads']} threads{made.get('remark', '')} |
-| real English | about a quarter; SHA-256 of the file {made['text_sha256']} |
+| real English | SHA-256 of the file {made['text_sha256']} |
 
-Corpus, by share of tokens: {mix}. The real English is plain text of the United States government (CC0 1.0); the text itself is not in this repository.
+Corpus (version {CORPUS_VERSION}), by share of tokens: {mix}. The real English is plain text of the United States government (CC0 1.0); the text itself is not in this repository.
 
 ## What it can do
 
@@ -67,7 +72,7 @@ public facts were stated in pretraining, but the questions asked here never were
 {chr(10).join(rows)}
 
 {english}
-Made again by: `lab pretrain --text plain_english.txt.gz --work FOLDER --tokens {made['config']['tokens'] / 1e6:g}` (same seed and text; floating-point sums differ a little between machines).
+Made again: {again}
 """
     out.write_text(card, encoding="utf-8")
     return out

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 CONFIDENCE = 0.95
 
@@ -45,11 +45,11 @@ class Comparison:
         quantile (Graybill and Wang 1980), the seeds' weighted by SEED_WEIGHT. The first alone covers 92 % where
         three seeds differ much and happen to look alike.
         """
-        total = stats.t.ppf(1 - tail, self.degrees) ** 2 * self.total_variance
+        total = special.stdtrit(self.degrees, 1 - tail) ** 2 * self.total_variance
         if self.seeds < 2:
             return math.sqrt(total)
-        seeds = SEED_WEIGHT * stats.t.ppf(1 - tail, self.seeds - 1) ** 2 * self.seed_variance
-        items = stats.t.ppf(1 - tail, max(1, self.groups - 1)) ** 2 * self.item_variance
+        seeds = SEED_WEIGHT * special.stdtrit(self.seeds - 1, 1 - tail) ** 2 * self.seed_variance
+        items = special.stdtrit(max(1, self.groups - 1), 1 - tail) ** 2 * self.item_variance
         return math.sqrt(max(total, seeds + items))
 
     @property

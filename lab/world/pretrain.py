@@ -178,6 +178,13 @@ def _log(work: Path, report: Callable[[dict], None], progress: dict, loss: float
     report(line)
 
 
+def median_speed(log: Path) -> int:
+    """Median tokens a second between lines of the log: pauses and other work beside it weigh little; 0 of fewer than two lines."""
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    speeds = [(b["tokens"] - a["tokens"]) / (b["seconds"] - a["seconds"]) for a, b in zip(lines, lines[1:]) if b["seconds"] > a["seconds"] and b["tokens"] > a["tokens"]]
+    return round(float(np.median(speeds))) if speeds else 0
+
+
 def _export(work: Path, model: LlamaForCausalLM, tokenizer, config: PretrainConfig, progress: dict, machine: Machine) -> Path:
     """The model in bf16 with its tokenizer and ``pretraining.json``, which the card is written from."""
     folder = work / "model"
@@ -191,5 +198,5 @@ def _export(work: Path, model: LlamaForCausalLM, tokenizer, config: PretrainConf
     (folder / "pretraining.json").write_text(json.dumps({
         "config": asdict(config), "text_sha256": progress["fingerprint"]["text_sha256"], "parameters": parameters,
         "parameters_without_embeddings": parameters - embedding, "steps": progress["step"], "tokens": tokens,
-        "flops": 6 * (parameters - embedding) * tokens, "seconds": round(progress["seconds"]), "stretches": progress["stretches"], "machine": asdict(machine)}, indent=1) + "\n")
+        "flops": 6 * (parameters - embedding) * tokens, "seconds": round(progress["seconds"]), "median_tokens_per_second": median_speed(work / "log.jsonl"), "stretches": progress["stretches"], "machine": asdict(machine)}, indent=1) + "\n")
     return folder
