@@ -89,9 +89,11 @@ def decide(
 
 
 def _repeatable(arguments: list[str]) -> list[str]:
-    """The user's own arguments after ``decide``, all flags included but a background run's folder."""
+    """The user's own arguments after ``decide``, but for folders that change no result."""
     kept = arguments[arguments.index("decide") + 1:] if "decide" in arguments else []
-    return kept[:kept.index("--job")] + kept[kept.index("--job") + 2:] if "--job" in kept else kept
+    for option in ("--out", "--job"):
+        kept = [a for n, a in enumerate(kept) if a != option and (n == 0 or kept[n - 1] != option) and not a.startswith(f"{option}=")]
+    return kept
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,16 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
         console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}, "searches": searches}, indent=None)
     if plan_only or plan_json:
         return
+    if job:
+        # A server that was started with & ignores interrupts, and its children would as well: Stop must reach this one.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     shelved = store.home / "studies" / digest({"task": task.digest, "command": command})[:16]
 
     def keep(study) -> None:
-        for folder in (out, shelved):
-            study.save(folder / "study.json")
+        (study.redacted() if redact else study).save(out / "study.json")
+        # A run that begins again must not hide what the stopped one had measured.
+        if "finished" in study.made or cells_in(shelved / "study.json") <= len(study.cells):
+            study.save(shelved / "study.json")
 
     with JobProgress(console, plan, job) if job else TerminalProgress(console, plan) as progress:
         runner.progress = progress
@@ -85,12 +91,20 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     keep(study)
     decision = conclude(study, chosen_settings)
     show_decision(console, study, decision)
-    paths = write_report(study, chosen_settings, out, None if redact else disagreements(study, store, task, allow_scorer_code))
+    paths = write_report(study.redacted() if redact else study, chosen_settings, out, None if redact else disagreements(study, store, task, allow_scorer_code))
     if decision.provisional:
         console.print(f"The full decision, with three draws of the training sample: {full_command(command)}", highlight=False, soft_wrap=True)
     console.print(f"Report: {paths['html']}", highlight=False, soft_wrap=True)
     if job:
         (job / "finished").touch()
+
+
+def cells_in(path: Path) -> int:
+    """Cells of a written study; 0 where there is none."""
+    try:
+        return len(json.loads(path.read_text(encoding="utf-8"))["cells"])
+    except (OSError, ValueError, KeyError):
+        return 0
 
 
 def full_command(command: str) -> str:
@@ -181,8 +195,10 @@ def run_report(console: Console, path: Path, out: Path | None, redact: bool, set
     file = path / "study.json" if path.is_dir() else path
     study, chosen_settings = Study.load(file), Settings(**settings)
     show_decision(console, study, decide(study, chosen_settings))
-    items = None if redact else disagreements(study, Store(), task_of(study))
-    for made in write_report(study, chosen_settings, out or file.parent, items).values():
+    store = Store()
+    study.settings["test_looks"] = max(study.settings.get("test_looks", 0), count_test_looks(store, study))
+    items = None if redact else disagreements(study, store, task_of(study))
+    for made in write_report(study.redacted() if redact else study, chosen_settings, out or file.parent, items).values():
         console.print(str(made), highlight=False, soft_wrap=True)
     if items is None and not redact:
         console.print("Without texts: the task's folder or its completions are not at hand.", highlight=False)
@@ -254,8 +270,9 @@ def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
     folder = path if path.is_dir() else path.parent
     study, store = Study.load(folder / "study.json"), Store()
     out.mkdir(parents=True, exist_ok=True)
-    study.save(out / "study.json")
-    write_report(study, settings_of_decision(folder / "decision.json"), out, disagreements(study, store, task_of(study)) if texts else None)
+    shown = study if texts else study.redacted()
+    shown.save(out / "study.json")
+    write_report(shown, settings_of_decision(folder / "decision.json"), out, disagreements(study, store, task_of(study)) if texts else None)
     kept = 0
     trials = [t for c in study.choices for t in c["trials"]]
     wanted = [("choice", c["key"]) for c in study.choices]
@@ -266,10 +283,13 @@ def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
         wanted += [("evaluation", k) for k in completed if k]
     for kind, key in dict.fromkeys(wanted):
         entry = store.find(kind, key)
-        if entry is None or entry.committed:
+        # What another study in the same folder holds already is read from there.
+        if entry is None or (entry.committed and entry.folder.resolve().is_relative_to(out.resolve().parent) and not entry.folder.resolve().is_relative_to(out.resolve())):
             continue
         target = out / "results" / kind / key
         target.mkdir(parents=True, exist_ok=True)
+        if target.resolve() == entry.folder.resolve():
+            continue
         for name in ("record.json", "completions.parquet"):
             if (entry.folder / name).exists():
                 shutil.copyfile(entry.folder / name, target / name)

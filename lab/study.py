@@ -8,7 +8,8 @@ Statistics, decision and report are pure functions of it; ``Study.load(path)`` n
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import os
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,17 @@ class Study:
         """Ranks that were run of an arm."""
         return sorted({c.rank for c in self.cells if c.method == method and c.rank is not None})
 
+    def redacted(self) -> Study:
+        """The same study without words of the task: ids, group names and findings become numbers and counts."""
+        names: dict[str, str] = {}
+        groups = [names.setdefault(g, f"group {len(names)}") for g in self.groups]
+        findings = [f | {"text": f"{f['kind'].replace('_', ' ')}" + (f" ({len(f['ids'])} items)" if f.get("ids") else ""), "ids": []} for f in self.findings]
+        return replace(self, items=[f"item {n}" for n in range(len(self.items))], groups=groups, findings=findings)
+
     def save(self, path: Path) -> None:
         """Write as JSON; the file is replaced whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
         temporary.replace(path)
 

@@ -20,7 +20,6 @@ with app.setup(hide_code=True):
     from lab.report.charts import arm_rows, cost_chart, quality_chart, size_chart, size_rows
     from lab.report.items import disagreements
     from lab.report.write import controls_table, page, volumes
-    from lab.schema import LabError
     from lab.store import Store
     from lab.terminal import minutes
 
@@ -64,13 +63,13 @@ def _(pick_task):
 def _(get_pulse, pick_model, store, task):
     get_pulse()
     shelf = Shelf.read(store)
-    found = [s for s in shelf.of(task.name, pick_model.value) if s.study.task["digest"] == task.digest]
-    study = shelf.combined(task.name, pick_model.value) if found else None
-    shown_at = lru_cache(maxsize=64)(lambda size, rank: evidence(study, size, rank))
+    found = shelf.of(task.name, pick_model.value, task.digest)
+    study = shelf.combined(task.name, pick_model.value, task.digest)
+    shown_at = lru_cache(maxsize=64)(lambda size, rank: evidence(study, size if study.sizes() else None, rank))
     notes = [mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged]
     if study:
         committed = [s for s in found if s.committed]
-        origin = "; ".join(f"{'reference study' if s.committed else 'own run'} of {s.study.made['date'][:10]} on {s.study.made['machine']['name']}" for s in found[:4])
+        origin = "; ".join(f"{'reference study' if s.committed else 'own run'} of {s.study.made['date'][:10]} on {views.words(s.study.made['machine']['name'])}" for s in found[:4])
         notes.append(mo.md(f"<small>{len(study.cells)} cells measured: {origin}{' and more' if len(found) > 4 else ''}.{' Committed studies hold no weights.' if committed else ''}</small>"))
     else:
         notes.append(mo.callout(mo.md("Nothing is measured yet for this task and model. Choose below what to run."), kind="info"))
@@ -81,7 +80,7 @@ def _(get_pulse, pick_model, store, task):
 @app.cell(hide_code=True)
 def _(pick_model, store, task):
     # Read apart from the study above: new results must not put the sliders back.
-    at_first = Shelf.read(store).combined(task.name, pick_model.value)
+    at_first = Shelf.read(store).combined(task.name, pick_model.value, task.digest)
     measured_sizes = [s for s in at_first.sizes() if s <= len(task.labelled)] if at_first else []
     measured_ranks = sorted({r for n in at_first.arms() for r in at_first.ranks(n)}) if at_first else []
     size_steps = sorted({s for s in SIZES if s <= len(task.labelled)} | set(measured_sizes)) or [len(task.labelled)]
@@ -96,20 +95,25 @@ def _(pick_model, store, task):
     months = mo.ui.number(1, 120, 1, value=12, label="Months in use")
     latency = mo.ui.number(0, 600, 0.01, value=0, label="Latency limit, seconds (0: none)")
     mo.vstack([mo.hstack([size, rank], widths="equal", gap=2), mo.hstack([requests, margin], widths="equal", gap=2), mo.hstack([price, months, latency, free_rank], justify="start", gap=1.5, wrap=True)])
-    return free_rank, latency, margin, months, price, rank, requests, size
+    return at_first, free_rank, latency, margin, months, price, rank, requests, size
 
 
 @app.cell(hide_code=True)
-def _(free_rank, latency, margin, months, price, rank, requests, shown_at, size, study):
-    settings = Settings(margin=margin.value / 100, monthly_requests=int(requests.value), price_per_hour_usd=float(price.value or 0), months=int(months.value or 1),
-                        latency_limit_seconds=float(latency.value) or None)
+def _(free_rank, rank):
     at_rank = None if free_rank.value else int(rank.value)
-    mo.stop(study is None or int(size.value) not in study.sizes(), mo.callout(mo.md(f"Nothing is measured at {size.value} training examples. See *Missing cells* below."), kind="info"))
+    return (at_rank,)
+
+
+@app.cell(hide_code=True)
+def _(at_rank, latency, margin, months, price, rank, requests, shown_at, size, study):
+    settings = Settings(margin=margin.value / 100, monthly_requests=int(requests.value), price_per_hour_usd=float(price.value or 0), months=int(months.value or 1),
+                        latency_limit_seconds=float(latency.value or 0) or None)
+    mo.stop(study is None or (study.sizes() and int(size.value) not in study.sizes()), mo.callout(mo.md(f"Nothing is measured at {size.value} training examples. See *Missing cells* below."), kind="info"))
     decision = verdict(shown_at(int(size.value), at_rank), settings)
-    fixed = "" if free_rank.value else f" Ranks are held at {rank.value} where it was measured: a what-if on test items, not a choice."
-    mo.callout(mo.md(f"## {'Provisional: ' if decision.provisional else ''}{decision.sentence}\n\n" + "\n".join(f"- {r}" for r in decision.reasons) + "\n"
-                     + "\n".join(f"- What would change it: {c}" for c in decision.would_change) + f"\n\n<small>{fixed}</small>"), kind="success" if decision.chosen else "warn")
-    return at_rank, decision, settings
+    fixed = "" if at_rank is None else f" Ranks are held at {rank.value} where it was measured: a what-if on test items, not a choice."
+    mo.callout(mo.md(f"## {'Provisional: ' if decision.provisional else ''}{views.words(decision.sentence)}\n\n" + "\n".join(f"- {views.words(r)}" for r in decision.reasons) + "\n"
+                     + "\n".join(f"- What would change it: {views.words(c)}" for c in decision.would_change) + f"\n\n<small>{fixed}</small>"), kind="success" if decision.chosen else "warn")
+    return decision, settings
 
 
 @app.cell(hide_code=True)
@@ -120,26 +124,33 @@ def _(decision):
 
 
 @app.cell(hide_code=True)
-def _(at_rank, decision, study):
+def _():
+    look_at = mo.ui.radio(["By data size", "Against cost", "Numbers", "Pairs", "Passages"], value="By data size", inline=True)
+    look_at
+    return (look_at,)
+
+
+@app.cell(hide_code=True)
+def _(at_rank, decision, look_at, study):
     growth = size_chart(size_rows(study, at_rank), study.arms(), study.sizes()) if len(study.sizes()) > 1 else mo.md("Only one data size is measured yet.")
     arms = [{"arm": a.label, "right %": round(100 * a.accuracy, 1), "from": round(100 * a.low, 1), "to": round(100 * a.high, 1), **{p: f"{100 * v:.1f} %" for p, v in a.parts.items()},
              "prompt tokens": round(a.prompt_tokens), "s a request": round(a.seconds_per_request, 4), "training s": round(a.fixed_seconds, 1), "USD a month": float(f"{a.monthly_usd:.3g}"),
              "excluded": a.excluded} for a in decision.arms]
     pair_rows = [{"pair": f"{p.first} minus {p.second}", "points": round(100 * p.difference, 1), "from": round(100 * p.low, 1), "to": round(100 * p.high, 1), "p (Holm)": float(f"{p.p_holm:.2g}"),
               "in words": p.words} for p in decision.pairs]
-    mo.ui.tabs({
+    {
         "By data size": mo.vstack([mo.md("Would more data flip this? A line that still rises says maybe. Dashed lines with bands are arms that use no labels."), growth]),
         "Against cost": mo.vstack([mo.md("Up is better, left is cheaper, at the settings above. Money is measured seconds times your price."), cost_chart(arm_rows(decision.arms, decision.chosen))]),
         "Numbers": mo.ui.table(arms, selection=None, pagination=False),
         "Pairs": mo.ui.table(pair_rows, selection=None, pagination=True),
         "Passages": mo.ui.table(controls_table(study), selection=None, pagination=False) if controls_table(study) else mo.md("No arm with passages is measured."),
-    })
+    }[look_at.value]
     return
 
 
 @app.cell(hide_code=True)
-def _(study):
-    shots, passages = (views.trial_rows(study, axis) if study else [] for axis in ("examples", "k"))
+def _(at_first):
+    passages = views.trial_rows(at_first, "k") if at_first else []
     k_steps = {name: sorted({r["k"] for r in passages if r["method"].startswith(prefix) and ("rag" in r["method"]) == retrieves})
                for name, prefix, retrieves in (("examples", "few_shot", False), ("passages", "", True))}
     examples = mo.ui.slider(steps=k_steps["examples"] or [0], label="Examples in the prompt", show_value=True, debounce=True)
@@ -171,11 +182,16 @@ def _(rank, run, size, study, wanted):
 
 
 @app.cell(hide_code=True)
-def _(lacking, pick_model, pick_task, pulse, rank, size, store):
-    pulse.value
+def _(lacking, pick_model, pick_task, rank, size):
     mo.stop(not lacking)
     grid = [pick_task.value, "--model", pick_model.value, "--methods", ",".join(lacking), "--ranks", str(rank.value), "--sizes", str(size.value), "--seeds", str(SEEDS)]
-    plan = jobs.forecast(store.home, grid)
+    return (grid,)
+
+
+@app.cell(hide_code=True)
+def _(grid, lacking, pulse, store, study, task):
+    pulse.value
+    plan = jobs.forecast(store.home, grid, f"{task.digest} {len(study.cells) if study else 0}")
     if "error" in plan:
         forecast = mo.callout(mo.plain_text(plan["error"]), kind="danger")
     elif not plan:
@@ -185,7 +201,7 @@ def _(lacking, pick_model, pick_task, pulse, rank, size, store):
                   "cells take": minutes(sum(s for k, s in plan["cells"].items() if k.split()[0] == n))} for n in lacking]
         forecast = mo.vstack([mo.md(f"About **{minutes(plan['seconds'])}** on this machine, the search on validation included:"), mo.ui.table(costs, selection=None, pagination=False)])
     forecast
-    return (grid,)
+    return
 
 
 @app.cell(hide_code=True)
@@ -231,9 +247,8 @@ def _(recent, running, stop_buttons):
 
 
 @app.cell(hide_code=True)
-def _(study):
-    mo.stop(study is None)
-    names = [n for n in study.arms() if not any(c.control for c in study.cells_of(n, study.sizes()[-1] if study.sizes() else None))]
+def _(at_first, task):
+    names = list(dict.fromkeys([*((c.method for c in at_first.cells if not c.control) if at_first else ()), *default_methods(task)]))
     first_arm = mo.ui.dropdown(names, value=names[0], label="Right with one only:")
     second_arm = mo.ui.dropdown(names, value=names[-1], label="or")
     on_test = mo.ui.switch(value=False, label="test items instead (each look is written down and counted)")
@@ -242,19 +257,16 @@ def _(study):
 
 
 @app.cell(hide_code=True)
-def _(decision, first_arm, on_test, second_arm, size, store, study, task):
-    label_of = {a.name: a.label for a in decision.arms}
+def _(at_rank, first_arm, on_test, second_arm, shown_at, size, store, study, task):
+    mo.stop(study is None or (study.sizes() and int(size.value) not in study.sizes()))
+    label_of = {a.name: a.label for a in shown_at(int(size.value), at_rank).arms}
     one, other = (label_of.get(a.value, "") for a in (first_arm, second_arm))
     split = "test" if on_test.value else "validation"
-    try:
-        texts = disagreements(study, store, task, size=int(size.value), split=split)
-    except LabError as error:
-        texts = None
-        mo.output.append(mo.callout(mo.plain_text(str(error)), kind="danger"))
+    texts = disagreements(study, store, task, size=int(size.value) if study.sizes() else None, split=split, rank=at_rank)
     pairs_found = (texts or {"pairs": {}})["pairs"]
     pair = pairs_found.get(f"{one}\n{other}") or pairs_found.get(f"{other}\n{one}")
-    looks = views.note_test_look(store.home, task, f"{one} against {other}") if on_test.value else 0
     mo.stop(not pair or not pair["ids"], mo.md("<small>No stored completions of both arms disagree at this size (arms without labels are measured at the largest size; committed studies may hold no texts).</small>"))
+    looks = views.note_test_look(store.home, task, f"{one} against {other}") if on_test.value else 0
     completed = texts["completions"]
     item_rows = [{"id": i, "input": texts["texts"][i]["input"], "wanted": texts["texts"][i]["target"], one: completed[one][i][0], f"{one} is": completed[one][i][1],
                   other: completed[other][i][0], f"{other} is": completed[other][i][1]} for i in pair["ids"]]
@@ -264,16 +276,16 @@ def _(decision, first_arm, on_test, second_arm, size, store, study, task):
 
 
 @app.cell(hide_code=True)
-def _(decision, item_table, one, other, size, store, study, task):
+def _(at_rank, item_table, one, other, shown_at, size, store, study, task):
     mo.stop(not item_table.value)
     row = item_table.value[0]
     tools = Tools(study.settings["embedder"], store.cache / "vectors")
 
     def prompt_side(label):
-        arm = next(a for a in decision.arms if a.label == label)
+        arm = next(a for a in shown_at(int(size.value), at_rank).arms if a.label == label)
         cell = study.cells_of(arm.name, int(size.value), arm.rank)[0]
         text = views.prompt_of(task, cell, study.sizes()[-1], row["id"], tools) if cell.context else "(no prompt: a baseline)"
-        return mo.vstack([mo.md(f"**{label}** ({row[f'{label} is']})"), mo.plain_text(text), mo.md("completes:"), mo.plain_text(row[label])])
+        return mo.vstack([mo.md(f"**{views.words(label)}** ({row[f'{label} is']})"), mo.plain_text(text), mo.md("completes:"), mo.plain_text(row[label])])
 
     mo.hstack([prompt_side(one), prompt_side(other)], widths="equal", gap=2)
     return
@@ -283,7 +295,7 @@ def _(decision, item_table, one, other, size, store, study, task):
 def _(settings, store, study, task):
     mo.vstack([
         mo.md("### Take it with you\nOne HTML file that stays live offline. With texts it carries up to 50 validation items a pair of arms; leave them out if they are private."),
-        mo.hstack([mo.download(lambda: page(study, settings).encode(), filename=f"{task.name}-decision.html", mimetype="text/html", label="Report without texts"),
+        mo.hstack([mo.download(lambda: page(study.redacted(), settings).encode(), filename=f"{task.name}-decision.html", mimetype="text/html", label="Report without texts"),
                    mo.download(lambda: page(study, settings, disagreements(study, store, task)).encode(), filename=f"{task.name}-decision-with-texts.html", mimetype="text/html", label="Report with texts")],
                   justify="start")])
     return

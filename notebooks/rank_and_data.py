@@ -82,7 +82,7 @@ def _(pick_method, pick_size, store, study):
                 logs[f"{cell.method} rank {cell.rank}" if cell.rank else cell.method] = log
     energy = views.spectrum_rows(logs)
     mo.stop(not energy, mo.md("### How many directions did the update need?\n<small>No singular values are stored at this size.</small>"))
-    half = {name: next(r["directions"] for r in energy if r["update"] == name and r["energy"] >= 90) for name in logs}
+    half = {name: next((str(r["directions"]) for r in energy if r["update"] == name and r["energy"] >= 90), f"more than {max(r['directions'] for r in energy if r['update'] == name)}") for name in logs}
     mo.vstack([mo.md("### How many directions did the update need?\nEvery matrix's update has as many directions as its rank; the curve says how much of its energy (squared singular values) the first ones hold. "
                      + "Nine tenths lie within " + "; ".join(f"**{n}** of {name}" for name, n in half.items()) + ". The band spans the model's matrices. A full fine-tune is free to use all directions (of it the first 64 are kept)."),
                views.spectrum_chart(energy)])

@@ -82,7 +82,7 @@ def _(asked, choice, chunk, k, mode, search_over, task):
     place = next((n for n, (i, _) in enumerate(hits, 1) if passages[i].document_id in gold), None)
     found = [{"rank": n, "score": round(score, 4), "document": passages[i].document_id, "holds the answer": "yes" if passages[i].document_id in gold else "", "passage": passages[i].text}
              for n, (i, score) in enumerate(hits[:int(k.value)], 1)]
-    where = "" if not gold else f"The document that holds the answer (*{known.target}*) stands at rank **{place}**." if place else "The document that holds the answer is **not among the first 50**."
+    where = "" if not gold else f"The document that holds the answer (*{views.words(known.target)}*) stands at rank **{place}**." if place else "The document that holds the answer is **not among the first 50**."
     mo.vstack([mo.md(f"### What is found\n{where}"), mo.ui.table(found, selection=None, pagination=False, wrapped_columns=["passage"]) if found else mo.md("Nothing shares a word with the question.")])
     return hits, passages, question
 

@@ -116,6 +116,8 @@ def _(findings, folder, save, task):
         write_task(task, out)
     except OSError as error:
         mo.stop(True, mo.callout(mo.plain_text(f"{out}: {error.strerror}; choose another folder"), kind="danger"))
+    _, unreadable = views.load(str(out))
+    mo.stop(bool(unreadable), mo.callout(mo.plain_text(f"Saved, but it can't be used yet: {unreadable}"), kind="danger"))
     errors = [f for f in findings if f.level == "error"]
     mo.vstack([mo.callout(mo.plain_text(f"Saved in {out.resolve()}"), kind="success"),
                mo.md("It has errors: mend them, or a decision needs `--allow-leak`." if errors else "Go on to [Decide](/decide) and choose it there.")])

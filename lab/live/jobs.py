@@ -23,6 +23,8 @@ from lab.terminal import TerminalProgress
 
 WRITE_EVERY = 0.3
 """Seconds between two writings of a job's progress."""
+RETRY_SECONDS = 30.0
+"""How long a plan that failed is left alone."""
 _children: dict[int, subprocess.Popen] = {}
 
 
@@ -41,12 +43,7 @@ class Job:
     def running(self) -> bool:
         """Whether its process is alive."""
         made = self._read("job.json")
-        _reap()
-        try:
-            process = psutil.Process(made["pid"])
-            return abs(process.create_time() - made["created"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
-        except (KeyError, psutil.Error):
-            return False
+        return bool(made) and _alive(made["pid"], made["created"])
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -89,7 +86,7 @@ def start(home: Path, arguments: list[str]) -> Job:
         for name in ("progress.json", "finished"):
             (job.folder / name).unlink(missing_ok=True)
         with open(job.folder / "log.txt", "w", encoding="utf-8") as log:
-            process = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--job", str(job.folder)], stdout=log, stderr=subprocess.STDOUT,
+            process = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--job", str(job.folder), "--out", str(job.folder / "report")], stdout=log, stderr=subprocess.STDOUT,
                                        stdin=subprocess.DEVNULL, start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
         _children[process.pid] = process
         made = {"arguments": arguments, "pid": process.pid, "created": psutil.Process(process.pid).create_time(), "started": time.time()}
@@ -103,42 +100,52 @@ def jobs(home: Path) -> list[Job]:
     return sorted(found, key=lambda j: j._read("job.json").get("started", 0.0), reverse=True)
 
 
-def forecast(home: Path, arguments: list[str]) -> dict[str, Any]:
+def forecast(home: Path, arguments: list[str], state: str = "") -> dict[str, Any]:
     """The plan of ``lab decide`` with these arguments: ``cells`` and ``searches`` in seconds, or ``error``; empty while it is being made.
 
-    It is made once, in a process of its own, and kept.
+    It is made in a process of its own and kept for this ``state`` (of the data and of what is measured). An error is
+    told for RETRY_SECONDS, then the plan is tried again.
     """
-    folder = home / "forecasts" / key_of({"arguments": arguments, "cwd": os.getcwd()})[:16]
+    folder = home / "forecasts" / key_of({"arguments": arguments, "cwd": os.getcwd(), "state": state})[:16]
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
-        if (folder / "plan.json").exists():
-            return json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-        pid = folder / "pid"
-        if pid.exists() and _alive(int(pid.read_text())):
-            return {}
-        output = (folder / "output.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines() if pid.exists() else []
-        if output:
-            found = json.loads(output[-1]) if output[-1].startswith("{") else {"error": output[-1].removeprefix("lab: ")}
-            (folder / "plan.json").write_text(json.dumps(found), encoding="utf-8")
-            return found
-        with open(folder / "output.txt", "w", encoding="utf-8") as file:
-            process = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--plan-json"], stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                       start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
-        _children[process.pid] = process
-        pid.write_text(str(process.pid))
+        plan, made, output = folder / "plan.json", folder / "process.json", folder / "output.txt"
+        if plan.exists():
+            return json.loads(plan.read_text(encoding="utf-8"))
+        if made.exists():
+            process = json.loads(made.read_text())
+            if _alive(process["pid"], process["created"]):
+                return {}
+            lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            found = next((line for line in reversed(lines) if line.startswith("{")), "")
+            if found:
+                plan.write_text(found, encoding="utf-8")
+                return json.loads(found)
+            if time.time() - output.stat().st_mtime < RETRY_SECONDS:
+                return {"error": lines[-1].removeprefix("lab: ") if lines else "the plan could not be made"}
+        with open(output, "w", encoding="utf-8") as file:
+            child = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--plan-json"], stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                     start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
+        _children[child.pid] = child
+        made.write_text(json.dumps({"pid": child.pid, "created": psutil.Process(child.pid).create_time()}))
     return {}
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid: int, created: float) -> bool:
+    """Whether this very process (not another with its number) is alive."""
     _reap()
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - created) < 2 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _reap() -> None:
     """Collect ended children, which would else stay as zombies until the server ends."""
     for pid, process in list(_children.items()):
         if process.poll() is not None:
-            del _children[pid]
+            _children.pop(pid, None)
 
 
 class JobProgress(TerminalProgress):

@@ -49,31 +49,54 @@ class Shelf:
         """(task name, model name) of everything there is, the newest own first."""
         return list(dict.fromkeys((s.study.task["name"], s.study.model["name"]) for s in self.studies))
 
-    def of(self, task: str, model: str) -> list[Shelved]:
-        """The studies of a task and model that can stand together: those of the first one's very data, weights and decoding."""
-        found = [s for s in self.studies if (s.study.task["name"], s.study.model["name"]) == (task, model)]
+    def of(self, task: str, model: str, digest: str = "") -> list[Shelved]:
+        """The studies of a task (with this very data, where a digest is given) and model that can stand together.
+
+        They share data, weights, decoding and embedder with the first of them, the newest own one.
+        """
+        found = [s for s in self.studies if (s.study.task["name"], s.study.model["name"]) == (task, model) and digest in ("", s.study.task["digest"])]
         return [s for s in found if _identity(s.study) == _identity(found[0].study)]
 
-    def combined(self, task: str, model: str) -> Study | None:
-        """One study with every cell of them, own cells before committed ones; None where there is none."""
-        found = self.of(task, model)
+    def combined(self, task: str, model: str, digest: str = "") -> Study | None:
+        """One study of them all; None where there is none.
+
+        The seeds of an arm at a rank and size come from the study that has most of them (own before committed); seeds
+        that it lacks come from others only where settings and machine are the same. It is finished where one of them is.
+        """
+        found = self.of(task, model, digest)
         if not found:
             return None
-        cells: dict[tuple, Cell] = {}
+        cells = [cell for group in _groups(found).values() for cell in group]
         choices: dict[str, dict] = {}
         probes: dict[str, dict] = {}
         for shelved in found:
-            for cell in shelved.study.cells:
-                cells.setdefault((cell.method, cell.rank, cell.size, cell.seed, cell.control), cell)
             choices = {c["key"]: c for c in shelved.study.choices} | choices
             probes = shelved.study.probes | probes
-        first = found[0].study
+        leading = next((s.study for s in found if "finished" in s.study.made), found[0].study)
         seeds = max(s.study.settings["seeds"] for s in found)
         commands = "; ".join(dict.fromkeys(s.study.settings["command"] for s in found if s.study.settings.get("command")))
-        # Every cell was measured whole; which are missing at a size and rank is told beside the verdict.
-        made = first.made | {"finished": first.made.get("finished", "combined")}
-        ordered = sorted(cells.values(), key=lambda c: c.control == "baseline")
-        return replace(first, cells=ordered, choices=list(choices.values()), probes=probes, settings=first.settings | {"seeds": seeds, "command": commands}, made=made)
+        ordered = sorted(cells, key=lambda c: c.control == "baseline")
+        return replace(leading, cells=ordered, choices=list(choices.values()), probes=probes, settings=leading.settings | {"seeds": seeds, "command": commands})
+
+
+def _groups(found: list[Shelved]) -> dict[tuple, list[Cell]]:
+    """Cells by (method, rank, size, control), each group from one study as far as its settings or machine differ."""
+    by_group: dict[tuple, list[list[Cell]]] = {}
+    for shelved in found:
+        mine: dict[tuple, list[Cell]] = {}
+        for cell in shelved.study.cells:
+            mine.setdefault((cell.method, cell.rank, cell.size, cell.control), []).append(cell)
+        for group, cells in mine.items():
+            by_group.setdefault(group, []).append(cells)
+    merged = {}
+    for group, offers in by_group.items():
+        kept = list(max(offers, key=len))
+        for cell in (c for cells in offers for c in cells):
+            alike = (cell.context, cell.weights, cell.machine) == (kept[0].context, kept[0].weights, kept[0].machine)
+            if alike and cell.seed not in {c.seed for c in kept}:
+                kept.append(cell)
+        merged[group] = sorted(kept, key=lambda c: c.seed)
+    return merged
 
 
 def _identity(study: Study) -> tuple:

@@ -11,8 +11,8 @@ from lab.schema import LabError
 
 
 def safe_name(name: str) -> str:
-    """The last part of a file name, with only letters, digits, dots, dashes and underscores."""
-    return re.sub(r"[^\w.-]+", "_", Path(name.replace("\\", "/")).name).lstrip(".") or "file"
+    """The last part of a file name, without control characters or leading dots."""
+    return re.sub(r"[\x00-\x1f]", "_", Path(name.replace("\\", "/")).name).lstrip(".") or "file"
 
 
 def keep(home: Path, name: str, contents: bytes) -> Path:
@@ -29,6 +29,9 @@ def documents(home: Path, files: Sequence[tuple[str, bytes]], folder: str) -> Pa
         raise LabError(f"{folder}: no such folder")
     if not files:
         return Path(folder) if folder else None
+    names = [safe_name(name) for name, _ in files]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise LabError(f"{', '.join(twice)}: two documents have this name; rename one, names become the documents' ids")
     digest = hashlib.sha256()
     for name, contents in files:
         digest.update(name.encode() + hashlib.sha256(contents).digest())

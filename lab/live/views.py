@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,7 +130,8 @@ def spectrum_rows(logs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """{name: training log} to share of the update's energy within its first directions, mean and range over matrices."""
     rows = []
     for name, log in logs.items():
-        curves = [np.cumsum(np.square(v)) / max(1e-30, np.sum(np.square(v))) for v in log.get("spectrum", {}).values() if v]
+        whole = log.get("energy", {})
+        curves = [np.cumsum(np.square(v)) / max(1e-30, whole.get(matrix, np.sum(np.square(v)))) for matrix, v in log.get("spectrum", {}).items() if v]
         if not curves:
             continue
         for direction in range(max(len(c) for c in curves)):
@@ -207,6 +210,11 @@ def prompt_of(task: Task, cell: Cell, largest: int, sample_id: str, tools: Tools
     scoped = task.scoped(cell.size or largest, cell.seed)
     sample = next(s for s in (*task.labelled, *task.test) if s.id == sample_id)
     return render(context.fit(scoped, tools).build(sample))
+
+
+def words(text: str) -> str:
+    """A text that came from outside as Markdown that shows it and does nothing else."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~:$@-])", lambda m: f"&#{ord(m.group())};", html.escape(text)).replace("\n", " ")
 
 
 def note_test_look(home: Path, task: Task, what: str) -> int:

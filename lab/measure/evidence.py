@@ -132,12 +132,14 @@ def _arm(study: Study, arm: Arm, best: Arm) -> ArmEvidence:
 def fixed_seconds(study: Study, arm: Arm) -> tuple[float, float]:
     """Seconds to make one such arm, and seconds of its search that another machine took (never added to the first).
 
-    All trials of the search at this size, every study stage that they went on from, and a training of the arm's own
+    All trials of its search (at this size and rank, where it had one of its own), every study stage that they went on from, and a training of the arm's own
     where none of the trials was it.
     """
     size, own = arm.cells[0].size, arm.cells[0]
     made = [c for c in study.choices if c["method"] == arm.name]
-    trials = [t for c in [c for c in made if c["size"] == size] or made[:1] for t in c["trials"]]
+    searches = [c for c in made if c["size"] == size] or made
+    searches = [c for c in searches if c.get("rank") == arm.rank] or searches
+    trials = searches[0]["trials"] if searches else []
     here = [t for t in trials if t["machine"] == own.machine]
     stages = {t["study"]: t["study_seconds"] for t in here} | {own.study: own.usage.get("study_seconds", 0.0)}
     training = 0.0 if own.adaptation in {t["adaptation"] for t in here} else own.usage.get("training_seconds", 0.0)

@@ -1,6 +1,7 @@
 """Validation items on which arms disagree, with their completions: the only part of a report that holds texts of the task.
 
-``disagreements(study, store, task)`` rescoring stored completions; ``None`` where they or the task are not at hand.
+``disagreements(study, store, task)`` rescoring stored completions; ``None`` where they or the task are not at
+hand, or its own scorer is not allowed to run; an arm with damaged completions is left out.
 """
 
 from __future__ import annotations
@@ -31,17 +32,27 @@ def task_of(study: Study) -> Task | None:
     return task if task.digest == study.task["digest"] else None
 
 
-def disagreements(study: Study, store: Store, task: Task | None, allow_scorer_code: bool = False, size: int | None = None, split: str = "validation") -> dict[str, Any] | None:
+def disagreements(study: Study, store: Store, task: Task | None, allow_scorer_code: bool = False, size: int | None = None, split: str = "validation",
+                  rank: int | None = None) -> dict[str, Any] | None:
     """Texts, completions and, for each pair of arms, the items on which exactly one is right (first seed; the largest size by default)."""
     if task is None:
         return None
-    scorer, samples = scorer_for(task, allow_scorer_code), {s.id: s for s in (task.test if split == "test" else task.labelled)}
+    try:
+        scorer = scorer_for(task, allow_scorer_code)
+    except LabError:
+        return None
+    samples = {s.id: s for s in (task.test if split == "test" else task.labelled)}
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for arm in arms_at(study, size):
+    for arm in arms_at(study, size, rank):
         key = arm.cells[0].evaluation if split == "test" else arm.cells[0].validation_evaluation
         entry = store.find("evaluation", key) if key else None
-        if entry is not None and (entry.folder / "completions.parquet").exists():
-            found[arm.label] = {c.sample_id: (_cut(c.text), scorer(samples[c.sample_id], c).outcome) for c in read_completions(entry) if c.sample_id in samples}
+        if entry is None or not (entry.folder / "completions.parquet").exists():
+            continue
+        try:
+            completions = read_completions(entry)
+        except LabError:
+            continue
+        found[arm.label] = {c.sample_id: (_cut(c.text), scorer(samples[c.sample_id], c).outcome) for c in completions if c.sample_id in samples}
     if len(found) < 2:
         return None
     pairs, shown = {}, set()

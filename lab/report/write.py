@@ -40,7 +40,7 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
     return {
         "study": study, "decision": decision, "sizes": study.sizes(), "ranks": ranks_of(study), "parts": parts_of(decision), "part_names": PART_NAMES,
         "controls": controls_table(study), "grid": grid_table(study), "choices": choices_table(study),
-        "volumes": volumes(decision.settings),
+        "volumes": volumes(decision.settings), "margins": margins(decision.settings),
         "outcomes": {"c": "correct", "w": "wrong", "m": "malformed", "t": "truncated", "r": "refused", "e": "error"},
         "recalls": any(a.recall for a in decision.arms), "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
     }
@@ -56,6 +56,11 @@ def volumes(settings: Settings) -> list[int]:
     return sorted({m * 10**e for e in range(2, 7) for m in (1, 2, 5)} | {10**7, settings.monthly_requests})
 
 
+def margins(settings: Settings) -> list[float]:
+    """Margins that the slider offers: half points up to 20, and the user's own."""
+    return sorted({n / 200 for n in range(1, 41)} | {settings.margin})
+
+
 def parts_of(decision: Decision) -> list[str]:
     """Names of the partial scores that any arm has."""
     return list(dict.fromkeys(p for a in decision.arms for p in a.parts))
@@ -67,7 +72,7 @@ def page_data(study: Study, decision: Decision, items: dict[str, Any] | None) ->
     names = study.arms()
     charts = {"quality": quality_chart("arms"), "cost": cost_chart("arms")} | ({"sizes": size_chart("sizes", names, sizes)} if len(sizes) > 1 else {})
     return {
-        "scenes": [evidence(study, size, rank).as_json() for size in sizes or [None] for rank in ranks], "sizes": sizes, "ranks": ranks, "volumes": volumes(decision.settings), "parts": parts_of(decision),
+        "scenes": [evidence(study, size, rank).as_json() for size in sizes or [None] for rank in ranks], "sizes": sizes, "ranks": ranks, "volumes": volumes(decision.settings), "margins": margins(decision.settings), "parts": parts_of(decision),
         "recalls": any(a.recall for a in decision.arms), "colours": {n: colour_of(n) for n in names}, "marks": {n: mark_of(n) for n in names},
         "size_rows": [{"rank": rank, "rows": size_rows(study, rank)} for rank in ranks] if len(sizes) > 1 else [],
         "charts": {name: chart.to_dict() for name, chart in charts.items()}, "items": items}

@@ -45,6 +45,8 @@ class TrainingLog:
     curve: list[dict[str, float]] = field(default_factory=list)
     spectrum: dict[str, list[float]] = field(default_factory=dict)
     """Singular values of each changed matrix's update, largest first."""
+    energy: dict[str, float] = field(default_factory=dict)
+    """Sum of all squared singular values, where ``spectrum`` holds only the first ones."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Full(Weights):
         else:
             log = train(model, network, encode_pairs(model, data.pairs), encode_pairs(model, data.validation),
                         Schedule(self.learning_rate, self.epochs, self.minimum_steps, self.batch_size), seed, progress, f"full, rate {self.learning_rate:g}", folder / CHECKPOINT)
-        log.spectrum = full_spectrum(model.network, network)
+        log.spectrum, log.energy = full_spectrum(model.network, network)
         tied = {"lm_head.weight"} if getattr(network.config, "tie_word_embeddings", False) else set()
         save_file({k: v.detach().contiguous() for k, v in network.state_dict().items() if k not in tied}, folder / "model.safetensors")
         return log

@@ -1,6 +1,7 @@
 """Singular values of what training changed: in how many directions did each matrix move?
 
-``lora_spectrum(network)`` and ``full_spectrum(base, tuned)`` give {matrix name: singular values, largest first}.
+``lora_spectrum(network)`` gives {matrix name: singular values, largest first}; ``full_spectrum(base, tuned)`` the first
+of them, and with them each matrix's whole energy (the sum of all squared singular values).
 """
 
 from __future__ import annotations
@@ -24,16 +25,17 @@ def lora_spectrum(network) -> dict[str, list[float]]:
 
 
 @torch.no_grad()
-def full_spectrum(base, tuned) -> dict[str, list[float]]:
-    """Of every linear layer: the largest singular values of the difference of the weights (of a large one by a randomised SVD)."""
-    before, found = dict(base.named_modules()), {}
+def full_spectrum(base, tuned) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Of every linear layer: the largest singular values of the difference of the weights (of a large one by a randomised SVD), and the energy of all."""
+    before, found, energy = dict(base.named_modules()), {}, {}
     for name, module in tuned.named_modules():
         if isinstance(module, torch.nn.Linear) and "lm_head" not in name:
             change = (module.weight - before[name].weight).float()
             large = min(change.shape) > 1024
             values = torch.svd_lowrank(change, q=MOST)[1] if large else torch.linalg.svdvals(change)
             found[name] = _rounded(values[:MOST])
-    return found
+            energy[name] = float(f"{change.square().sum().item():.6g}")
+    return found, energy
 
 
 def _rounded(values: torch.Tensor) -> list[float]:

@@ -103,7 +103,7 @@ def test_every_notebook_runs_as_a_script(path, tmp_path):
 def test_the_start_page_says_what_there_is(served, watch):
     page = watch().page
     page.goto(served[0])
-    page.get_by_text("What is measured").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="What is measured").wait_for(timeout=60_000)
     page.get_by_text("toy", exact=True).first.wait_for()
     assert page.get_by_text("damaged study").count() == 1
     page.get_by_role("link", name="Retrieval").first.click()
@@ -118,7 +118,7 @@ def test_sliders_change_the_verdict_at_once(served, watch):
     page.get_by_text("Take lora r4").first.wait_for()
     slide(page, "Training examples", "Home")
     page.get_by_text(decide(study, Settings(), 25, 4).sentence).first.wait_for()
-    page.get_by_role("tab", name="By data size").click()
+    page.get_by_role("radio", name="Against cost").click()
     assert page.locator("canvas, svg.marks").count() >= 2
 
 
@@ -129,7 +129,7 @@ def test_a_missing_cell_is_run_to_its_end_and_appears(served, watch):
     page.get_by_text("Running").first.wait_for(timeout=20_000)
     slide(page, "Margin, points", "ArrowRight")
     page.get_by_text("Everything chosen is measured").wait_for(timeout=120_000)
-    page.get_by_role("tab", name="Numbers").click()
+    page.get_by_role("radio", name="Numbers").click()
     page.get_by_text("zero_shot").first.wait_for()
 
 
@@ -159,9 +159,9 @@ def test_an_upload_is_checked_and_saved(served, watch, tmp_path):
     table = tmp_path / "tickets.csv"
     table.write_text("message,queue\n" + "\n".join(f"<script>window.hacked=1</script> ticket {i},{'ab'[i % 2]}" for i in range(60)))
     page.locator("input[type=file]").first.set_input_files(table)
-    page.get_by_text("60 rows").wait_for(timeout=30_000)
+    page.get_by_role("heading", name="60 rows").wait_for(timeout=30_000)
     page.get_by_label("target", exact=True).select_option("queue")
-    page.get_by_text("Splits").wait_for(timeout=30_000)
+    page.get_by_text("Splits", exact=True).first.wait_for(timeout=30_000)
     page.get_by_role("button", name="Save the task").click()
     page.get_by_text("Saved in").wait_for(timeout=30_000)
     assert len(load_task(served[1] / "tickets").labelled) + len(load_task(served[1] / "tickets").test) == 60
@@ -175,8 +175,8 @@ def test_a_question_is_searched(served, watch):
     picker = page.get_by_label("A labelled question")
     picker.select_option(index=1)
     page.get_by_text(re.compile("stands at rank")).wait_for(timeout=30_000)
-    page.get_by_text("The prompt as the model sees it").click()
-    page.get_by_text(re.compile("Passage: ")).first.wait_for()
+    page.get_by_role("button", name="The prompt as the model sees it").click()
+    page.locator("pre", has_text="Passage: ").first.wait_for()
 
 
 def test_the_export_opens_without_a_network(served, watch, tmp_path):
@@ -187,5 +187,5 @@ def test_the_export_opens_without_a_network(served, watch, tmp_path):
     offline = watch().page
     offline.goto((tmp_path / "export.html").as_uri())
     offline.wait_for_selector("#chart-cost svg")
-    assert offline.inner_text("#sentence").startswith("Take lora r16")
+    assert offline.inner_text("#sentence").startswith("Take lora r")
     assert "Where does person" not in (tmp_path / "export.html").read_text()

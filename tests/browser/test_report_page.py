@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from lab.decide import Settings, decide
-from lab.report.write import volumes, write_report
+from lab.report.write import margins, volumes, write_report
 from tests.test_decide import outcomes, study_of
 
 NASTY = "<script>window.hacked = 1</script><img src=x onerror='window.hacked=1'> </script> javascript:alert(1) {{7*7}} \u2028 datum.x " + "long" * 2500
@@ -52,7 +52,7 @@ def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
     offered, seen = volumes(Settings()), set()
     grid = itertools.product((0, 1), (0, 1, 2), (0, 6, 15), (0.5, 5.0, 12.0, 20.0), (0.0, 1.0, 30.0), (1, 36), ("", "0.3", "0.01"))
     for size, rank, volume, margin, price, months, latency in list(grid)[::5]:
-        for name, value in (("size", size), ("rank", rank), ("requests", volume), ("margin", margin), ("price", price), ("months", months), ("latency", latency)):
+        for name, value in (("size", size), ("rank", rank), ("requests", volume), ("margin", margins(Settings()).index(margin / 100)), ("price", price), ("months", months), ("latency", latency)):
             set_slider(page, name, value)
         settings = Settings(margin=margin / 100, monthly_requests=offered[volume], price_per_hour_usd=price, months=months, latency_limit_seconds=float(latency) if latency else None)
         wanted = decide(study, settings, (100, 400)[size], (None, 4, 16)[rank])
@@ -62,6 +62,25 @@ def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
         assert page.inner_text("#sentence") == wanted.sentence
         seen.add(wanted.chosen)
     assert len(seen) >= 4, "the grid should cross verdicts, the undecided one among them"
+
+
+def test_the_other_branches_of_the_verdict_are_the_same_too(watch, tmp_path):
+    """Several machines, a search elsewhere, an arm that the base can't serve, an unfinished run, the user's own margin."""
+    elsewhere, unfit, unfinished = rich_study(), rich_study(), rich_study()
+    elsewhere.cells[0].machine = "another"
+    elsewhere.choices = [{"method": "lora", "size": 400, "rank": 16, "key": "k", "at_edge": [], "still_rising": False, "looks": 1, "validation_items": 9, "chosen": 0, "trials": [
+        {"number": 0, "seconds": 70.0, "machine": "third", "adaptation": "a", "study": "", "study_seconds": 0.0, "accuracy": 0.5, "settings": {"context": {"name": "none"}, "weights": {"name": "lora"}}}]}]
+    unfit.probes = {"instruction": {"says": "x", "accuracy": 0.02, "low": 0.0, "high": 0.05, "items": 200}}
+    del unfinished.made["finished"]
+    unfinished.plan |= {"methods": ["rag", "full"], "cells": 99}
+    page = watch().page
+    for number, (study, says) in enumerate(((elsewhere, "Searched on another machine"), (unfit, "not evaluable on this base model"), (unfinished, "The run is not finished"))):
+        settings = Settings(margin=0.123, monthly_requests=12345)
+        page.goto(write_report(study, settings, tmp_path / str(number))["html"].as_uri())
+        page.wait_for_function("window.labDecision !== undefined")
+        got, wanted = page.evaluate("window.labDecision.decision"), decide(study, settings)
+        assert (got["chosen"], got["sentence"], got["reasons"], got["would_change"]) == (wanted.chosen, wanted.sentence, wanted.reasons, wanted.would_change)
+        assert says in " ".join([wanted.sentence, *wanted.reasons])
 
 
 def test_sliders_change_what_is_on_the_screen(written, watch):

@@ -12,6 +12,7 @@ import pytest
 
 from lab.live import jobs, uploads, views
 from lab.live.shelf import Shelf, missing
+from lab.schema import LabError
 from lab.store import Store
 from lab.study import Cell
 from lab.tasks.task import write_task
@@ -47,8 +48,46 @@ def test_a_shelf_puts_cells_together_and_names_what_is_damaged(tmp_path):
     assert [s.path.parent.name for s in shelf.of("t", "m")] == ["mine", "reference"]
     study = shelf.combined("t", "m")
     assert study.cells_of("rag", None)[0].accuracy == 1.0, "own cells stand before committed ones"
-    assert len(study.cells) == len(committed.cells) + 1 and study.sizes() == [25, 100]
+    assert "finished" in study.made and len(study.cells) == len(committed.cells) + 1 and study.sizes() == [25, 100]
     assert shelf.combined("t", "unknown") is None
+
+
+def test_seeds_of_one_arm_never_mix_settings_or_machines(tmp_path):
+    store = Store(tmp_path / "home", committed=tmp_path / "reports")
+    kept_study(tmp_path / "reports" / "reference")
+    demo = kept_study(tmp_path / "home" / "studies" / "demo")
+    demo.cells = [replace(next(c for c in demo.cells if c.method == "lora"), outcomes="w" * 100, machine="laptop", weights={"name": "lora", "learning_rate": 0.5})]
+    del demo.made["finished"]
+    demo.save(tmp_path / "home" / "studies" / "demo" / "study.json")
+    study = Shelf.read(store, folders=()).combined("t", "m")
+    lora = study.cells_of("lora", 100, 16)
+    assert [c.seed for c in lora] == [0, 1, 2] and {c.machine for c in lora} == {"m"} and lora[0].accuracy > 0.5
+    only = Shelf.read(Store(tmp_path / "home", committed=None), folders=()).combined("t", "m")
+    assert "finished" not in only.made, "a stopped run alone gives no verdict"
+
+
+def test_words_show_and_do_nothing():
+    nasty = "<script src=//x></script> **bold** [a](javascript:alert(1)) ::lucide:x:: $y$"
+    shown = views.words(nasty)
+    assert "<" not in shown and "**" not in shown and "](" not in shown and "$" not in shown
+    import html
+    assert html.unescape(shown) == nasty
+
+
+def test_a_website_cannot_ask():
+    from starlette.testclient import TestClient
+
+    from lab.live.serve import LocalOnly
+
+    async def inner(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"in"})
+
+    client = TestClient(LocalOnly(inner), base_url="http://127.0.0.1:2718")
+    assert client.get("/").status_code == 200
+    assert client.get("/", headers={"origin": "http://127.0.0.1:2718"}).status_code == 200
+    assert client.get("/", headers={"origin": "https://evil.example"}).status_code == 403
+    assert client.get("/", headers={"host": "rebound.example"}).status_code == 403
 
 
 def test_missing_counts_seeds_at_the_rank(tmp_path):
@@ -104,12 +143,14 @@ def test_a_forecast_is_made_once_and_a_refusal_is_told(tmp_path, monkeypatch):
 
 
 def test_uploads_stay_where_they_belong(tmp_path):
-    assert uploads.safe_name("../../etc/pass wd") == "pass_wd" and uploads.safe_name("..\\..\\x.csv") == "x.csv" and uploads.safe_name("..") == "file"
+    assert uploads.safe_name("../../etc/pass wd") == "pass wd" and uploads.safe_name("..\\..\\x.csv") == "x.csv" and uploads.safe_name("..") == "file"
     path = uploads.keep(tmp_path, "../a.csv", b"x")
     assert path.is_relative_to(tmp_path / "uploads") and path.read_bytes() == b"x"
     folder = uploads.documents(tmp_path, [("a.md", b"one"), ("b.md", b"two")], "")
     assert sorted(p.name for p in folder.iterdir()) == ["a.md", "b.md"]
     assert uploads.documents(tmp_path, [], "") is None
+    with pytest.raises(LabError, match="two documents have this name"):
+        uploads.documents(tmp_path, [("a/x.md", b"one"), ("b/x.md", b"two")], "")
 
 
 def test_rows_by_hand(tmp_path):

@@ -12,6 +12,7 @@ from lab.cli import main
 from lab.decide import Settings, decide
 from lab.report.write import choices_table, controls_table, grid_table, write_report
 from lab.store import Store
+from lab.study import Study
 from lab.tasks.task import write_task
 from tests.conftest import make_task
 from tests.test_runner import quick_plan, runner_for
@@ -95,3 +96,22 @@ def test_a_shared_site_lists_and_holds_the_reports(study, tmp_path):
     assert (tmp_path / "site" / "second" / "report.html").read_text() == (tmp_path / "second" / "report.html").read_text()
     with pytest.raises(LabError, match="no report in it"):
         share(tmp_path / "site", [tmp_path])
+
+
+def test_a_redacted_study_holds_no_word_of_the_task(study, tmp_path):
+    planted = Study.load(_saved(study, tmp_path))
+    planted.groups = [f"Customer Mueller {i % 7}" for i in range(len(planted.items))]
+    planted.items = [f"secret-{i}" for i in range(len(planted.items))]
+    planted.findings = [{"level": "note", "kind": "balance", "text": "always answering 'Fraud - Mueller GmbH' gives 30 %", "ids": ["secret-1", "secret-2"]}]
+    shown = planted.redacted()
+    write_report(shown, Settings(), tmp_path / "r")
+    shown.save(tmp_path / "r" / "study.json")
+    for path in (tmp_path / "r").iterdir():
+        assert "Mueller" not in path.read_text() and "secret-" not in path.read_text(), path
+    assert decide(shown).sentence == decide(planted).sentence, "numbers for names change no group"
+    assert "balance (2 items)" in (tmp_path / "r" / "report.md").read_text()
+
+
+def _saved(study, folder):
+    study.save(folder / "planted.json")
+    return folder / "planted.json"

@@ -87,7 +87,9 @@ def test_the_spectrum_is_that_of_the_change(tiny, tmp_path, weights):
     before, after = dict(tiny.network.named_modules()), dict(weights.apply(tiny, tmp_path).network.named_modules())
     linear = {n for n, m in before.items() if isinstance(m, torch.nn.Linear) and "lm_head" not in n}
     assert set(log.spectrum) == linear
+    assert not log.energy or set(log.energy) == linear
     for name in linear:
+        assert log.energy.get(name, sum(v * v for v in log.spectrum[name])) == pytest.approx(float((after[name].weight - before[name].weight).square().sum()), rel=2e-2)
         wanted = torch.linalg.svdvals(after[name].weight - before[name].weight)[:len(log.spectrum[name])]
         assert torch.allclose(torch.tensor(log.spectrum[name]), wanted, atol=2e-4, rtol=1e-2)
 

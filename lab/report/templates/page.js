@@ -21,7 +21,7 @@ function settingsNow() {
   const number = (id) => Number(byId(id).value);
   const limit = byId("latency").value;
   return {
-    margin: number("margin") / 100, monthly_requests: study.volumes[number("requests")], price_per_hour_usd: Math.max(0, number("price")), months: Math.max(1, Math.round(number("months"))),
+    margin: study.margins[number("margin")], monthly_requests: study.volumes[number("requests")], price_per_hour_usd: Math.max(0, number("price")), months: Math.max(1, Math.round(number("months"))),
     latency_limit_seconds: limit && Number(limit) > 0 ? Number(limit) : null,
   };
 }
