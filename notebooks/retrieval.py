@@ -90,7 +90,7 @@ def _(asked, choice, chunk, k, mode, search_over, task):
 @app.cell(hide_code=True)
 def _(hits, k, passages, question, task):
     seen = Prompt(task.instruction, question, passages=tuple(passages[i] for i, _ in hits[:int(k.value)]))
-    mo.accordion({"The prompt as the model sees it": mo.plain_text(render(seen))})
+    mo.vstack([mo.md("### The prompt as the model sees it\nBefore it is cut to the window: whole passages go first, the last ones first."), mo.plain_text(render(seen))])
     return
 
 
