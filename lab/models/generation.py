@@ -6,6 +6,7 @@ worked examples the shared key-value cache made it 5.8 times as fast (``shared/n
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ def generate(network, tokenizer, prompts: list[list[int]], decoding: Decoding, b
     started = time.perf_counter()
     shared_cache = None
     if shared:
-        shared_cache = network(input_ids=torch.tensor([prompts[0][:shared]], device=network.device), use_cache=True).past_key_values
+        shared_cache = DynamicCache()
+        network(input_ids=torch.tensor([prompts[0][:shared]], device=network.device), use_cache=True, **{cache_argument(network): shared_cache})
     shared_seconds = (time.perf_counter() - started) / len(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     results: dict[int, Generated] = {}
@@ -97,8 +99,8 @@ def _generate_batch(network, tokenizer, tails: list[list[int]], shared: int, sha
     produced: list[list[int]] = [[] for _ in range(rows)]
     texts: dict[int, tuple[str, bool]] = {}
     for step in range(decoding.max_tokens):
-        output = network(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache = output.past_key_values
+        # The cache is filled in place.
+        output = network(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1, **{cache_argument(network): cache})
         chosen = output.logits[:, -1].argmax(dim=-1)
         keep = []
         for place, (row, token) in enumerate(zip(alive, chosen.tolist())):
@@ -124,6 +126,12 @@ def _generate_batch(network, tokenizer, tails: list[list[int]], shared: int, sha
         ids, positions = chosen[:, None], positions[:, -1:] + 1
         mask = torch.cat([mask, torch.ones(len(alive), 1, dtype=mask.dtype, device=device)], dim=1)
     return [(texts[r][0].strip(), len(produced[r]), texts[r][1]) for r in range(rows)]
+
+
+def cache_argument(network) -> str:
+    """What the network calls its key-value cache: ``cache`` since transformers 5.2x, ``past_key_values`` before."""
+    forward = getattr(network, "get_base_model", lambda: network)().forward
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 def end_tokens(network, tokenizer) -> set[int]:

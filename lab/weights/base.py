@@ -26,6 +26,8 @@ class TrainingData:
     pairs: tuple[tuple[Prompt, str], ...] = ()
     validation: tuple[tuple[Prompt, str], ...] = ()
     documents: tuple[Document, ...] = ()
+    general: tuple[str, ...] = ()
+    """Texts of what the base model learned before: for replay and for staying near the base."""
 
 
 @dataclass
@@ -35,9 +37,15 @@ class TrainingLog:
     steps: int = 0
     best_step: int = 0
     trained_tokens: int = 0
+    """Context and target tokens that went through training steps, general texts included."""
+    general_tokens: int = 0
+    """Those of general texts among them."""
     target_tokens: int = 0
     seconds: float = 0.0
     trained_parameters: int = 0
+    optimizer_bytes: int = 0
+    peak_bytes: int = 0
+    """Most memory that training held beyond what was there before (of the process on a CPU, of the allocator on CUDA)."""
     validation_looks: int = 0
     validation_accuracy: float = 0.0
     """Share of validation items whose every target token is the model's first choice (teacher-forced exact match)."""

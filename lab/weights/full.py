@@ -1,53 +1,48 @@
-"""Full fine-tuning: every parameter is trained; its learning rate is never LoRA's."""
+"""Full fine-tuning: every parameter is trained, or all above the first layers; its learning rate is never LoRA's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from safetensors.torch import load_file, save_file
 
 from lab.models.local import LocalModel
-from lab.store import CHECKPOINT
-from lab.tasks.task import document_text
-from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
+from lab.schema import LabError
+from lab.weights.base import TrainingLog
 from lab.weights.spectrum import full_spectrum
-from lab.weights.training import Schedule, encode_documents, encode_pairs, train
+from lab.weights.trained import Trained
 
 
 @dataclass(frozen=True)
-class Full(Weights):
-    """All weights; with ``study`` the documents' text comes before the pairs."""
+class Full(Trained):
+    """All weights."""
 
     name: ClassVar[str] = "full"
 
     learning_rate: float = 3e-4
-    epochs: int = 10
-    minimum_steps: int = 150
-    batch_size: int = 16
-    study: bool = False
     study_rate: float = 5e-4
-    study_epochs: int = 0
+    frozen_layers: int = 0
+    """Above 0: the embeddings and so many of the first layers stay as they are."""
 
-    def study_stage(self) -> Full | None:
-        """The stage on the documents that comes before, where ``study`` is set."""
-        return replace(self, study=False, study_epochs=30, learning_rate=self.study_rate) if self.study else None
-
-    def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
-        """Train a copy of the network and save it whole."""
+    def network(self, model: LocalModel, seed: int, start: Path | None) -> Any:
+        """A copy of the base (or of ``start``'s result), all of it trained but for the frozen layers."""
         network = (self.apply(model, start) if start else model.with_network(model.copy_network())).network
         network.requires_grad_(True)
-        if self.study_epochs:
-            log = train(model, network, encode_documents(model, [document_text(d) for d in data.documents]), [],
-                        Schedule(self.learning_rate, self.study_epochs, self.minimum_steps, self.batch_size), seed, progress, "full study", folder / CHECKPOINT)
-        else:
-            log = train(model, network, encode_pairs(model, data.pairs), encode_pairs(model, data.validation),
-                        Schedule(self.learning_rate, self.epochs, self.minimum_steps, self.batch_size), seed, progress, f"full, rate {self.learning_rate:g}", folder / CHECKPOINT)
+        if self.frozen_layers:
+            layers = network.base_model.layers
+            if self.frozen_layers > len(layers):
+                raise LabError(f"frozen_layers {self.frozen_layers}: {model.name} has {len(layers)} layers")
+            for module in (network.get_input_embeddings(), network.get_output_embeddings(), *layers[:self.frozen_layers]):
+                module.requires_grad_(False)
+        return network
+
+    def keep(self, model: LocalModel, network: Any, log: TrainingLog, folder: Path) -> None:
+        """Save the network whole."""
         log.spectrum, log.energy = full_spectrum(model.network, network)
         tied = {"lm_head.weight"} if getattr(network.config, "tie_word_embeddings", False) else set()
         save_file({k: v.detach().contiguous() for k, v in network.state_dict().items() if k not in tied}, folder / "model.safetensors")
-        return log
 
     def apply(self, model: LocalModel, folder: Path) -> LocalModel:
         """The model with the trained weights."""

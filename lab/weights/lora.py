@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from lab.models.local import LocalModel
 from lab.schema import LabError
-from lab.store import CHECKPOINT
-from lab.tasks.task import document_text
-from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
+from lab.weights.base import TrainingLog
 from lab.weights.spectrum import lora_spectrum
-from lab.weights.training import Schedule, encode_documents, encode_pairs, train
+from lab.weights.trained import Trained
 
 # peft reads an attribute that transformers has renamed; nothing a user could mend.
 warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
@@ -25,47 +23,37 @@ ALPHA_PER_RANK = 2
 
 
 @dataclass(frozen=True)
-class Lora(Weights):
-    """A low-rank adapter; with ``study`` it reads the documents' text before the pairs."""
+class Lora(Trained):
+    """A low-rank adapter."""
 
     name: ClassVar[str] = "lora"
 
-    rank: int = 16
     learning_rate: float = 3e-3
-    epochs: int = 10
-    minimum_steps: int = 150
-    batch_size: int = 16
-    study: bool = False
     study_rate: float = 3e-3
-    """Learning rate of the study stage."""
-    study_epochs: int = 0
-    """Above 0 this is the study stage itself: that many epochs of the documents' text and no pairs."""
+    rank: int = 16
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rank < 1:
             raise LabError(f"--ranks {self.rank}: a rank is a whole number from 1")
 
-    def study_stage(self) -> Lora | None:
-        """The stage on the documents that comes before, where ``study`` is set."""
-        return replace(self, study=False, study_epochs=30, learning_rate=self.study_rate) if self.study else None
+    @property
+    def words(self) -> str:
+        """The rank."""
+        return f" rank {self.rank}"
 
-    def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
-        """Train an adapter (going on from ``start``'s) and save it in peft's format."""
+    def network(self, model: LocalModel, seed: int, start: Path | None) -> Any:
+        """A copy of the base with an adapter: a fresh one (B = 0), or ``start``'s to go on from."""
         base = model.copy_network()
         if start is not None:
-            network = PeftModel.from_pretrained(base, str(start), is_trainable=True)
-        else:
-            network = get_peft_model(base, LoraConfig(r=self.rank, lora_alpha=ALPHA_PER_RANK * self.rank, lora_dropout=0.0, target_modules="all-linear",
-                                                      task_type="CAUSAL_LM", init_lora_weights=_seeded(seed)))
-        if self.study_epochs:
-            items = encode_documents(model, [document_text(d) for d in data.documents])
-            log = train(model, network, items, [], Schedule(self.learning_rate, self.study_epochs, self.minimum_steps, self.batch_size), seed, progress, f"study rank {self.rank}", folder / CHECKPOINT)
-        else:
-            log = train(model, network, encode_pairs(model, data.pairs), encode_pairs(model, data.validation),
-                        Schedule(self.learning_rate, self.epochs, self.minimum_steps, self.batch_size), seed, progress, f"lora rank {self.rank}, rate {self.learning_rate:g}", folder / CHECKPOINT)
+            return PeftModel.from_pretrained(base, str(start), is_trainable=True)
+        return get_peft_model(base, LoraConfig(r=self.rank, lora_alpha=ALPHA_PER_RANK * self.rank, lora_dropout=0.0, target_modules="all-linear",
+                                               task_type="CAUSAL_LM", init_lora_weights=_seeded(seed)))
+
+    def keep(self, model: LocalModel, network: Any, log: TrainingLog, folder: Path) -> None:
+        """Save the adapter in peft's format."""
         log.spectrum = lora_spectrum(network)
         network.save_pretrained(str(folder), safe_serialization=True)
-        return log
 
     def apply(self, model: LocalModel, folder: Path) -> LocalModel:
         """The model with the adapter merged into a copy of its weights."""

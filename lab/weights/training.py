@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from transformers import get_scheduler
 
 from lab.models.checkpoint import load_checkpoint, save_checkpoint
 from lab.models.local import LocalModel
+from lab.models.memory import PeakMemory
 from lab.schema import LabError, Prompt, TrainingFailed
 from lab.weights.base import Progress, TrainingLog
 
@@ -26,6 +27,11 @@ LOOKS = 10
 """Validation looks in a training run: the same for every method and size."""
 CHECKPOINT_SECONDS = 60.0
 """How much of a training a kill can cost."""
+
+DECAYS = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+"""Names of the decays, and transformers' names for them."""
+KL_SHARE = 1 / 8
+"""General texts for each item of a batch, where only the KL penalty reads them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,14 @@ class Schedule:
     batch_size: int = 16
     warmup_share: float = 0.06
     weight_decay: float = 0.0
+    decay: str = "cosine"
+    replay: float = 0.0
+    kl: float = 0.0
+
+    def general_items(self, step: int) -> int:
+        """How many general texts go with this step's batch, so that their share of all items is ``replay`` over the run."""
+        wanted = max(self.replay / (1 - self.replay), KL_SHARE if self.kl else 0.0) * self.batch_size
+        return math.floor(step * wanted + 1e-9) - math.floor((step - 1) * wanted + 1e-9)
 
     def steps(self, items: int) -> int:
         """Optimizer steps for this many items: the epochs, but never fewer than the minimum."""
@@ -139,71 +153,133 @@ def validate(network, items: list[Encoded], pad: int, device, batch_size: int = 
     return exact / len(items), nats / tokens
 
 
+def _mean_nats(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+
+
+def kl_from_base(base_logits: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean KL(base || tuned) in nats over the positions that have a label; both logits (rows, width, vocabulary)."""
+    kept = labels != -100
+    base, tuned = base_logits[kept].log_softmax(-1), logits[kept].log_softmax(-1)
+    return (base.exp() * (base - tuned)).sum(-1).mean()
+
+
+def batch_loss(network, base, batch: list[Encoded], general: list[Encoded], schedule: Schedule, pad: int, device) -> torch.Tensor:
+    """Mean nats a target token of the batch; with general texts the mean over items of both, plus the KL penalty.
+
+    ``base`` is the network before training, the reference of the penalty; it never changes.
+    """
+    loss = _mean_nats(*completion_logits(network, batch, pad, device))
+    if not general:
+        return loss
+    logits, labels = completion_logits(network, general, pad, device)
+    if schedule.replay:
+        share = len(general) / (len(batch) + len(general))
+        loss = (1 - share) * loss + share * _mean_nats(logits, labels)
+    if schedule.kl:
+        with torch.no_grad():
+            base_logits, _ = completion_logits(base, general, pad, device)
+        loss = loss + schedule.kl * kl_from_base(base_logits, logits, labels)
+    return loss
+
+
+class _Best:
+    """The values that validation liked best so far, kept beside those in training."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor], keep: bool) -> None:
+        self.tensors, self.scores = tensors, (-1.0, -math.inf)
+        self.values = {n: p.detach().clone() for n, p in tensors.items()} if keep else {}
+
+    @torch.no_grad()
+    def offer(self, accuracy: float, nll: float) -> bool:
+        """Keep the current values where they are better; whether they are."""
+        if (accuracy, -nll) <= self.scores:
+            return False
+        self.scores = (accuracy, -nll)
+        for name, value in self.values.items():
+            value.copy_(self.tensors[name])
+        return True
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put the best values back into training's own."""
+        for name, value in self.values.items():
+            self.tensors[name].copy_(value)
+
+
 def train(model: LocalModel, network, items: list[Encoded], validation: list[Encoded], schedule: Schedule, seed: int, progress: Progress, what: str,
-          checkpoint: Path | None = None) -> TrainingLog:
+          checkpoint: Path | None = None, general: Sequence[Encoded] = ()) -> TrainingLog:
     """Train the parameters of ``network`` that require gradients; leaves the best values by validation in it.
 
-    With a ``checkpoint`` folder an interrupted training goes on from there, with the same batches. Raises LabError where there is nothing to learn from or the loss is not finite.
+    ``general`` texts are mixed in as ``schedule`` says. With a ``checkpoint`` folder an interrupted training goes on
+    from there, with the same batches. Raises LabError where there is nothing to learn from or the loss is not finite.
     """
     target_tokens = sum(len(e.target) for e in items)
     if not target_tokens:
         raise LabError(f"{what}: no target tokens to train on")
     set_seed(seed)
-    machine = model.machine
+    machine, device = model.machine, model.network.device
     accelerator = Accelerator(mixed_precision="bf16" if machine.dtype == "bfloat16" else "no", cpu=machine.device == "cpu")
     tensors = {n: p for n, p in network.named_parameters() if p.requires_grad}
     parameters = list(tensors.values())
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     steps = schedule.steps(len(items))
-    scheduler = get_scheduler("cosine", optimizer, num_warmup_steps=max(1, int(steps * schedule.warmup_share)), num_training_steps=steps)
+    scheduler = get_scheduler(DECAYS[schedule.decay], optimizer, num_warmup_steps=max(1, int(steps * schedule.warmup_share)), num_training_steps=steps)
     pad = model.tokenizer.pad_token_id or 0
-    log = TrainingLog(target_tokens=target_tokens, trained_parameters=sum(p.numel() for p in parameters))
+    log = TrainingLog(steps=steps, target_tokens=target_tokens, trained_parameters=sum(p.numel() for p in parameters))
     look_at = {max(1, round(steps * (i + 1) / LOOKS)) for i in range(LOOKS)} if validation else set()
-    best = {n: p.detach().clone() for n, p in tensors.items()} if validation else {}
-    held = tensors | {f"best.{n}": v for n, v in best.items()}
-    best_scores, first = (-1.0, -math.inf), 1
+    best, first = _Best(tensors, keep=bool(validation)), 1
+    held = tensors | {f"best.{n}": v for n, v in best.values.items()}
     if checkpoint is not None and (found := load_checkpoint(checkpoint, held, [optimizer])):
-        log, best_scores, first = TrainingLog(**found["log"]), tuple(found["best_scores"]), found["step"] + 1
+        log, best.scores, first = TrainingLog(**found["log"]), tuple(found["best_scores"]), found["step"] + 1
         scheduler.load_state_dict(found["scheduler"])
         for group, rate in zip(optimizer.param_groups, scheduler.get_last_lr()):
             group["lr"] = rate
     source = endless_batches(items, schedule.batch_size, random.Random(f"batches {seed}"), skip=first - 1)
-    seconds_before, started = log.seconds, time.perf_counter()
-    saved = started
     network.train()
-    for step in range(first, steps + 1):
-        batch = next(source)
-        with accelerator.autocast():
-            logits, labels = completion_logits(network, batch, pad, model.network.device)
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
-        if not torch.isfinite(loss):
-            raise TrainingFailed(f"{what}: the loss at step {step} is {loss.item()} (learning rate {schedule.learning_rate:g}); nothing was kept, lower the rate")
-        accelerator.backward(loss)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        scheduler.step()
-        optimizer.zero_grad(set_to_none=True)
-        log.trained_tokens += sum(len(e.context) + len(e.target) for e in batch)
-        if step in look_at:
-            accuracy, nll = validate(network, validation, pad, model.network.device)
-            log.curve.append({"step": step, "loss": round(loss.item(), 5), "validation_accuracy": round(accuracy, 5), "validation_nll": round(nll, 5)})
-            if (accuracy, -nll) > best_scores:
-                best_scores, log.best_step = (accuracy, -nll), step
-                with torch.no_grad():
-                    for name, value in best.items():
-                        value.copy_(tensors[name])
-        elif not validation and (step % 20 == 0 or step == steps):
-            log.curve.append({"step": step, "loss": round(loss.item(), 5)})
-        log.seconds = seconds_before + time.perf_counter() - started
-        if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS and step < steps:
-            save_checkpoint(checkpoint, held, [optimizer], {"step": step, "log": asdict(log), "best_scores": best_scores, "scheduler": scheduler.state_dict()})
-            saved = time.perf_counter()
-        progress(step, steps, what)
+    with PeakMemory(machine.device) as memory:
+        seconds_before, started = log.seconds, time.perf_counter()
+        saved = started
+        for step in range(first, steps + 1):
+            batch, replayed = next(source), general_batch(general, schedule.general_items(step), seed, step)
+            with accelerator.autocast():
+                loss = batch_loss(network, model.network, batch, replayed, schedule, pad, device)
+            if not torch.isfinite(loss):
+                raise TrainingFailed(f"{what}: the loss at step {step} is {loss.item()} (learning rate {schedule.learning_rate:g}); nothing was kept, lower the rate")
+            accelerator.backward(loss)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad(set_to_none=True)
+            log.general_tokens += count_tokens(replayed)
+            log.trained_tokens += count_tokens(batch) + count_tokens(replayed)
+            if step in look_at:
+                accuracy, nll = validate(network, validation, pad, device)
+                log.curve.append({"step": step, "loss": round(loss.item(), 5), "validation_accuracy": round(accuracy, 5), "validation_nll": round(nll, 5)})
+                if best.offer(accuracy, nll):
+                    log.best_step = step
+            elif not validation and (step % 20 == 0 or step == steps):
+                log.curve.append({"step": step, "loss": round(loss.item(), 5)})
+            log.seconds = seconds_before + time.perf_counter() - started
+            if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS and step < steps:
+                save_checkpoint(checkpoint, held, [optimizer], {"step": step, "log": asdict(log), "best_scores": best.scores, "scheduler": scheduler.state_dict()})
+                saved = time.perf_counter()
+            progress(step, steps, what)
     if validation:
-        with torch.no_grad():
-            for name, value in best.items():
-                tensors[name].copy_(value)
-        log.validation_accuracy, log.validation_nll = best_scores[0], -best_scores[1]
-    log.steps, log.best_step, log.validation_looks = steps, log.best_step or steps, len(look_at)
+        best.restore()
+        log.validation_accuracy, log.validation_nll = best.scores[0], -best.scores[1]
+    log.best_step, log.validation_looks = log.best_step or steps, len(look_at)
+    log.peak_bytes = max(log.peak_bytes, memory.bytes)
+    log.optimizer_bytes = sum(v.numel() * v.element_size() for state in optimizer.state.values() for v in state.values() if torch.is_tensor(v))
     network.eval()
     return log
+
+
+def general_batch(general: Sequence[Encoded], count: int, seed: int, step: int) -> list[Encoded]:
+    """The general texts that go with a step: the same for the same seed and step, so that a resumed training sees them again."""
+    return random.Random(f"general {seed} {step}").choices(general, k=count) if count else []
+
+
+def count_tokens(items: Sequence[Encoded]) -> int:
+    """Context and target tokens."""
+    return sum(len(e.context) + len(e.target) for e in items)

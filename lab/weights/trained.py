@@ -1,0 +1,110 @@
+"""What every trained weight method shares: its recipe as fields, and the way from data to a trained network.
+
+A method says which network is trained (``network``) and what is kept of it (``keep``); ``lora.py``, ``full.py`` and
+``scratch.py`` are that short because of this room.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lab.models.local import LocalModel
+from lab.schema import LabError, Prompt
+from lab.store import CHECKPOINT
+from lab.tasks.task import document_text
+from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
+from lab.weights.training import DECAYS, Schedule, encode_documents, encode_pairs, train
+
+STUDY_EPOCHS = 30
+Pairs = tuple[tuple[Prompt, str], ...]
+
+
+@dataclass(frozen=True)
+class Trained(Weights):
+    """The recipe; ``study`` reads the documents' text before the pairs."""
+
+    learning_rate: float = 1e-3
+    epochs: int = 10
+    minimum_steps: int = 150
+    batch_size: int = 16
+    study: bool = False
+    study_rate: float = 1e-3
+    """Learning rate of the study stage."""
+    study_epochs: int = 0
+    """Above 0 this is the study stage itself: that many epochs of the documents' text and no pairs."""
+    decay: str = "cosine"
+    """How the learning rate goes after its warm-up: ``cosine``, ``linear`` or ``constant``."""
+    weight_decay: float = 0.0
+    replay: float = 0.0
+    """Share of general texts among the items trained on (0.05: one in twenty), beside all of the task's own."""
+    kl: float = 0.0
+    """Weight of KL(base || tuned) on general texts in the loss."""
+    wrong_labels: float = 0.0
+    """Share of training targets replaced by another item's: what does bad data cost?"""
+    distinct: int = 0
+    """Above 0: only so many different examples, repeated up to the same count: what is variety worth?"""
+
+    def __post_init__(self) -> None:
+        if self.decay not in DECAYS:
+            raise LabError(f"unknown decay {self.decay!r}; one of {', '.join(DECAYS)}")
+        for name, most in (("replay", 0.9), ("wrong_labels", 1.0)):
+            if not 0 <= getattr(self, name) <= most:
+                raise LabError(f"{name} {getattr(self, name)}: a share from 0 to {most:g} is needed")
+        for name in ("kl", "weight_decay", "distinct"):
+            if getattr(self, name) < 0:
+                raise LabError(f"{name} {getattr(self, name)}: not below 0")
+
+    @property
+    def needs_general(self) -> bool:
+        """Whether general texts are trained on beside the task."""
+        return self.replay > 0 or self.kl > 0
+
+    def study_stage(self) -> Trained | None:
+        """The stage on the documents that comes before, where ``study`` is set."""
+        return replace(self, study=False, study_epochs=STUDY_EPOCHS, learning_rate=self.study_rate) if self.study else None
+
+    def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
+        """Train a network of its own and keep in ``folder`` what was learned."""
+        network = self.network(model, seed, start)
+        schedule = Schedule(self.learning_rate, self.study_epochs or self.epochs, self.minimum_steps, self.batch_size, weight_decay=self.weight_decay, decay=self.decay,
+                            replay=self.replay, kl=self.kl)
+        if self.study_epochs:
+            items, validation, what = encode_documents(model, [document_text(d) for d in data.documents]), [], f"{self.name} study"
+        else:
+            items, validation = encode_pairs(model, self._taught(data.pairs, seed)), encode_pairs(model, data.validation)
+            what = f"{self.name}{self.words}, rate {self.learning_rate:g}"
+        general = encode_documents(model, list(data.general)) if self.needs_general else []
+        if self.needs_general and not general:
+            raise LabError(f"{self.name}: replay and kl need general texts, and there are none for {model.name}; name a text file with --general-text")
+        log = train(model, network, items, validation, schedule, seed, progress, what, folder / CHECKPOINT, general)
+        self.keep(model, network, log, folder)
+        return log
+
+    @property
+    def words(self) -> str:
+        """What tells this method's settings apart in progress lines."""
+        return ""
+
+    @abstractmethod
+    def network(self, model: LocalModel, seed: int, start: Path | None) -> Any:
+        """The network to train, with ``requires_grad`` set on what is learned."""
+
+    @abstractmethod
+    def keep(self, model: LocalModel, network: Any, log: TrainingLog, folder: Path) -> None:
+        """Write what was learned, and the spectrum of the change into the log."""
+
+    def _taught(self, pairs: Pairs, seed: int) -> Pairs:
+        """The pairs as this recipe teaches them: repeated where few are distinct, some with another item's target."""
+        rng = random.Random(f"taught {seed}")
+        if self.distinct:
+            kept = pairs[:self.distinct]
+            pairs = tuple(kept[i % len(kept)] for i in range(len(pairs)))
+        if not self.wrong_labels:
+            return pairs
+        wrong = set(rng.sample(range(len(pairs)), round(self.wrong_labels * len(pairs))))
+        others = sorted({t for _, t in pairs})
+        return tuple((p, rng.choice([o for o in others if o != t] or [t])) if i in wrong else (p, t) for i, (p, t) in enumerate(pairs))
