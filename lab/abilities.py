@@ -1,54 +1,172 @@
-"""What a base model can do: its probes run once and stored, with intervals.
+"""What a model can do before and after: probes asked once for each model, adaptation or context, and stored.
 
+``Prober(model, store).base("reading_5")`` is the stored evaluation of the untouched base; ``.after(probe, key, load)``
+asks the same items of an adapted one, ``.within(probe, fitted)`` with a task's examples or passages in front.
 ``abilities(model, store)["reading_5"]`` is ``{"accuracy": 0.81, "low": 0.75, "high": 0.86, "items": 200, ...}``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
+from lab.context.base import Fitted
 from lab.measure.statistics import wilson
 from lab.models.local import LocalModel
 from lab.models.prompts import render
 from lab.producing import Progress
-from lab.schema import Decoding
-from lab.store import Store, key_of, read_completions, write_completions
-from lab.tasks.scorers import exact
+from lab.schema import Completion, Decoding, Prompt, Sample
+from lab.store import Draft, Entry, Store, key_of, read_completions, write_completions
+from lab.study import LETTERS, Probed
 from lab.tasks.task import digest
-from lab.world.probes import ITEMS, PROBES, probe
+from lab.world.general import General
+from lab.world.probes import FACTS, ITEMS, SKILLS, Probe, probe
 
 DECODING = Decoding(48)
 NEEDED = ("instruction", "format_examples", "label_examples", "reading_5")
 """Probes of what the frozen arms ask of a base model."""
+GENERAL_TEXT = "general_text"
+"""Name of the likelihood probe."""
+IN_CONTEXT = ("public_facts", "word_operations", "format_examples")
+"""Probes that are also asked with a prompting arm's context."""
 
 
-def probe_key(model: LocalModel, name: str, items: int = ITEMS) -> tuple[str, dict[str, Any]]:
-    """(key, what produces it) of a probe's evaluation."""
-    prompts = digest([[s.id, render(p)] for s, p in probe(name, items).items])
-    what = {"kind": "evaluation", "model": model.revision, "probe": name, "prompts": prompts, "decoding": asdict(DECODING)}
-    return key_of(what), what
+class Prober:
+    """Asks probes of a base model and of what was made of it, through the store."""
+
+    def __init__(self, model: LocalModel, store: Store, progress: Progress | None = None) -> None:
+        self.model, self.store, self.progress = model, store, progress or Progress()
+
+    def base(self, asked: Probe) -> Entry:
+        """The untouched base's answers."""
+        return self._answers(asked, list(asked.items), {}, lambda: self.model)
+
+    def after(self, asked: Probe, adaptation: str, adapted: Callable[[], LocalModel]) -> Entry:
+        """An adapted model's answers to the same items."""
+        return self._answers(asked, list(asked.items), {"adaptation": adaptation}, adapted)
+
+    def within(self, asked: Probe, fitted: Fitted) -> Entry:
+        """The base's answers with a task's worked examples or passages in the prompt as well."""
+        samples = [s for s, _ in asked.items]
+        fitted.prepare(samples)
+        return self._answers(asked, [(s, placed(p, fitted.build(s))) for s, p in asked.items], {}, lambda: self.model)
+
+    def is_stored(self, asked: Probe, adaptation: str = "") -> bool:
+        """Whether the answers of the base (or of an adaptation) are in the store."""
+        return self.store.find("evaluation", key_of(self._what(asked, list(asked.items), {"adaptation": adaptation} if adaptation else {}))) is not None
+
+    def likelihood(self, general: General, adaptation: str, adapted: Callable[[], LocalModel]) -> Entry:
+        """How likely general texts are to the base (no adaptation) or an adapted model: ``nats``, ``tokens`` and ``kl`` of each text."""
+        what = {"kind": "evaluation", "model": self.model.revision, "probe": GENERAL_TEXT, "texts": digest(list(general.probe))} | ({"adaptation": adaptation} if adaptation else {})
+
+        def work(draft: Draft) -> None:
+            found = adapted().text_nll(general.probe, self.model if adaptation else None)
+            draft.result = {"nats": [round(n, 4) for n, _, _ in found], "tokens": [t for _, t, _ in found], "kl": [round(k, 4) for _, _, k in found]}
+
+        return self._produced(what, GENERAL_TEXT, len(general.probe), work)
+
+    def _what(self, asked: Probe, items: Sequence[tuple[Sample, Prompt]], extra: dict[str, Any]) -> dict[str, Any]:
+        if asked.chosen:
+            extra = extra | {"choices": digest([list(s.choices) for s, _ in items])}
+        return {"kind": "evaluation", "model": self.model.revision, "probe": asked.name, "prompts": digest([[s.id, render(p)] for s, p in items]), "decoding": asdict(DECODING)} | extra
+
+    def _answers(self, asked: Probe, items: list[tuple[Sample, Prompt]], extra: dict[str, Any], model: Callable[[], LocalModel]) -> Entry:
+        def work(draft: Draft) -> None:
+            if asked.chosen:
+                completions = model().choose([(s.id, p, s.choices) for s, p in items], self.progress.advance)
+            else:
+                completions = model().complete([(s.id, p) for s, p in items], DECODING, self.progress.advance)
+            write_completions(draft.folder, completions)
+            draft.result = {"context_seconds": 0.0}
+
+        return self._produced(self._what(asked, items, extra), asked.name, len(items), work)
+
+    def _produced(self, what: dict[str, Any], name: str, items: int, work: Callable[[Draft], None]) -> Entry:
+        entry = self.store.find("evaluation", key_of(what))
+        if entry is not None:
+            return entry
+        with self.store.producing("evaluation", what) as draft:
+            if not draft.done:
+                self.progress.stage(f"probe {name}", items)
+                started = time.perf_counter()
+                work(draft)
+                draft.result |= {"items": items, "split": "probe", "seconds": time.perf_counter() - started}
+                draft.made = {"machine": asdict(self.model.machine), "seconds": draft.result["seconds"]}
+        return draft.done
 
 
-def abilities(model: LocalModel, store: Store, names: Sequence[str] = PROBES, items: int = ITEMS, progress: Progress | None = None) -> dict[str, dict[str, Any]]:
-    """Accuracy with a Wilson interval on each probe; completions are stored like any evaluation."""
-    progress, found = progress or Progress(), {}
+@dataclass(frozen=True)
+class ProbeSet:
+    """Probes with right answers, and texts whose likelihood is taken."""
+
+    asked: tuple[Probe, ...]
+    general: General | None = None
+
+    def of_base(self, prober: Prober) -> list[Probed]:
+        """The untouched base's answers to everything."""
+        found = [_probed(p, prober.base(p)) for p in self.asked]
+        return found + ([_likelihood(self.general, prober.likelihood(self.general, "", lambda: prober.model))] if self.general else [])
+
+    def of_adapted(self, prober: Prober, adaptation: str, adapted: Callable[[], LocalModel], **whose: Any) -> list[Probed]:
+        """The same items asked of an adapted model; ``whose`` names method, seed, size and rank."""
+        found = [_probed(p, prober.after(p, adaptation, adapted), **whose) for p in self.asked]
+        return found + ([_likelihood(self.general, prober.likelihood(self.general, adaptation, adapted), **whose)] if self.general else [])
+
+    def in_context(self, prober: Prober, fitted: Fitted, **whose: Any) -> list[Probed]:
+        """A few of the probes with an arm's context in the prompt: no weights change, but does the context hurt?"""
+        return [_probed(p, prober.within(p, fitted), in_context=True, **whose) for p in self.asked_in_context]
+
+    @property
+    def asked_in_context(self) -> tuple[Probe, ...]:
+        """The user's own probes, and of the lab's those that are not about reading contexts."""
+        return tuple(p for p in self.asked if p.name not in (*SKILLS, *FACTS) or p.name in IN_CONTEXT)
+
+
+def forgetting_probes(model: LocalModel, own: Sequence[Probe] = (), general: General | None = None, items: int = ITEMS) -> ProbeSet:
+    """What is asked before and after a training of this model: skills, facts where it knows the world's, and the user's own probes."""
+    names = (*SKILLS, *(FACTS if model.pretraining else ()))
+    return ProbeSet((*(probe(n, items) for n in names), *own), general)
+
+
+def _probed(asked: Probe, entry: Entry, **whose: Any) -> Probed:
+    return Probed(asked.name, asked.says, outcomes="".join(LETTERS[s.outcome] for s in scores_of(asked, entry)), evaluation=entry.key, **whose)
+
+
+def _likelihood(general: General, entry: Entry, **whose: Any) -> Probed:
+    result = entry.record["result"]
+    return Probed(GENERAL_TEXT, f"likelihood of general text ({general.name})", nats=result["nats"], tokens=result["tokens"], kl=result["kl"], evaluation=entry.key, **whose)
+
+
+def placed(asked: Prompt, built: Prompt) -> Prompt:
+    """A probe's prompt with what a task's context puts there; the probe's own parts stand nearest to the input."""
+    return replace(asked, examples=(*asked.examples, *built.examples), passages=(*asked.passages, *built.passages))
+
+
+def scores_of(asked: Probe, entry: Entry) -> list[Any]:
+    """A Score for each item of a probe."""
+    completions: list[Completion] = read_completions(entry)
+    return [asked.score(s, c) for (s, _), c in zip(asked.items, completions)]
+
+
+_probe = lru_cache(maxsize=32)(probe)
+
+
+def probes_missing(model: LocalModel, store: Store, names: Sequence[str]) -> list[str]:
+    """Probes that the base has not been asked yet."""
+    prober = Prober(model, store)
+    return [n for n in names if not prober.is_stored(_probe(n))]
+
+
+def abilities(model: LocalModel, store: Store, names: Sequence[str], items: int = ITEMS, progress: Progress | None = None) -> dict[str, dict[str, Any]]:
+    """Accuracy of the base with a Wilson interval on each probe."""
+    prober, found = Prober(model, store, progress), {}
     for name in names:
-        asked = probe(name, items)
-        key, what = probe_key(model, name, items)
-        entry = store.find("evaluation", key)
-        if entry is None:
-            with store.producing("evaluation", what) as draft:
-                if not draft.done:
-                    progress.stage(f"probe {name}", items)
-                    started = time.perf_counter()
-                    write_completions(draft.folder, model.complete([(s.id, p) for s, p in asked.items], DECODING, progress.advance))
-                    draft.result = {"items": items, "split": "probe", "seconds": time.perf_counter() - started, "context_seconds": 0.0}
-                    draft.made = {"machine": asdict(model.machine), "seconds": draft.result["seconds"]}
-            entry = draft.done
-        right = sum(exact(s, c).value for (s, _), c in zip(asked.items, read_completions(entry)))
+        asked = _probe(name, items)
+        entry = prober.base(asked)
+        right = sum(s.value for s in scores_of(asked, entry))
         low, high = wilson(right, items)
         found[name] = {"says": asked.says, "accuracy": right / items, "low": low, "high": high, "items": items, "evaluation": entry.key}
     return found

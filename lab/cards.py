@@ -14,12 +14,13 @@ from lab.schema import LabError
 from lab.store import Store
 from lab.tasks.task import read_jsonl
 from lab.world.corpus import CORPUS_VERSION, HELD_OUT_ENGLISH, MIX, read_english
+from lab.world.probes import CARD
 
 
 def bits_a_character(model: LocalModel, texts: list[str], characters: int = 2000, most: int = 200) -> tuple[float, int]:
     """(bits a character, characters) of the beginnings of held-out texts, each within the window."""
     pieces = [t[:characters] for t in texts][:most]
-    nats = sum(n for n, _ in model.text_nll(pieces))
+    nats = sum(n for n, _, _ in model.text_nll(pieces))
     seen = 0
     for piece in pieces:
         ids = model.tokenizer(piece)["input_ids"][:model.window]
@@ -33,7 +34,7 @@ def write_model_card(model: LocalModel, folder: Path, text: Path | None, store: 
     if not record.exists():
         raise LabError(f"{folder}: no pretraining.json; lab card is for models made by lab pretrain")
     made = json.loads(record.read_text())
-    rows = [f"| {name} | {p['says']} | {p['accuracy']:.3f} | {p['low']:.3f} to {p['high']:.3f} | {p['items']} |" for name, p in abilities(model, store).items()]
+    rows = [f"| {name} | {p['says']} | {p['accuracy']:.3f} | {p['low']:.3f} to {p['high']:.3f} | {p['items']} |" for name, p in abilities(model, store, CARD).items()]
     english = ""
     if text:
         _, held = read_english(text)

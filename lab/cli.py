@@ -74,6 +74,9 @@ def decide(
     allow_leak: Annotated[bool, typer.Option(help="run although test items stand in train; the report says so")] = False,
     allow_scorer_code: Annotated[bool, typer.Option(help="run the task's own module:function scorer")] = False,
     redact: Annotated[bool, typer.Option(help="leave every text of the task out of the report")] = False,
+    forgetting: Annotated[bool, typer.Option(help="ask probes before and after each training")] = True,
+    probes: Annotated[list[Path] | None, typer.Option(help="folder of a probe of your own (task.toml, test.jsonl); may stand several times")] = None,
+    general_text: Annotated[Path | None, typer.Option(help="text file (.txt or .gz, form feeds between documents) for replay and the likelihood of general text")] = None,
     plan_only: Annotated[bool, typer.Option("--plan-only", help="say what would be run and stop")] = False,
     plan_json: Annotated[bool, typer.Option("--plan-json", help="the same, with the forecast as JSON in the last line")] = False,
     job: Annotated[Path | None, typer.Option(hidden=True, help="folder that a background run keeps its progress in")] = None,
@@ -84,7 +87,7 @@ def decide(
     command = "lab decide " + shlex.join(_repeatable(sys.argv))
     run_decide(console, command=command, folder=task, model_name=model, method_names=_names(methods), ranks=_numbers(ranks, "--ranks"), sizes=_numbers(sizes, "--sizes"),
                seeds=seeds, budget=budget, device=device, embedder=embedder, out=out, fresh=fresh, allow_leak=allow_leak, allow_scorer_code=allow_scorer_code,
-               plan_only=plan_only, plan_json=plan_json, redact=redact, job=job, settings={"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
+               plan_only=plan_only, plan_json=plan_json, redact=redact, job=job, forgetting=forgetting, probe_folders=probes or [], general_text=general_text, settings={"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
                                                   "latency_limit_seconds": latency_limit})
 
 

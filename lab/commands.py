@@ -27,7 +27,8 @@ def default_methods(task: Task) -> list[str]:
 
 
 def run_decide(console: Console, *, command: str, folder: Path, model_name: str, method_names: list[str], ranks: list[int], sizes: list[int], seeds: int, budget: str,
-               device: str, embedder: str, out: Path | None, fresh: bool, allow_leak: bool, allow_scorer_code: bool, plan_only: bool, plan_json: bool, redact: bool, job: Path | None, settings: dict[str, Any]) -> None:
+               device: str, embedder: str, out: Path | None, fresh: bool, allow_leak: bool, allow_scorer_code: bool, plan_only: bool, plan_json: bool, redact: bool, job: Path | None,
+               forgetting: bool, probe_folders: list[Path], general_text: Path | None, settings: dict[str, Any]) -> None:
     """Check, plan, run, decide, report."""
     from lab.plan import apply_budget, expand, forecast, parse_budget
 
@@ -38,7 +39,7 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     budget_seconds = parse_budget(budget)
     plan = expand(method_names or default_methods(task), ranks, sizes or [len(task.labelled)], seeds, task)
 
-    from lab.abilities import NEEDED, abilities
+    from lab.abilities import NEEDED, abilities, forgetting_probes
     from lab.context.base import Tools
     from lab.decide import Settings
     from lab.decide import decide as conclude
@@ -52,7 +53,10 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     from lab.runner import Runner
     from lab.store import KINDS, Store
     from lab.terminal import TerminalProgress, show_decision, show_findings, show_plan
+    from lab.world.general import general_texts
+    from lab.world.probes import folder_probe
 
+    own_probes = [folder_probe(f) for f in probe_folders]
     chosen_settings = Settings(**settings)
     findings = require_sound(task, allow_leak)
     store = Store(committed_kinds=("choice",) if fresh else KINDS)
@@ -61,7 +65,10 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     console.print(f"[bold]{task.name}[/bold] with {model.name} on {machine_here.device} ({machine_here.name}, {machine_here.dtype}, {machine_here.threads} threads)", highlight=False)
     show_findings(console, findings)
     plan.detectable = detectable_difference(len(task.test), len({s.group or s.id for s in task.test}))
-    runner = Runner(task, model, store, Tools(embedder, store.cache / "vectors"), allow_scorer_code=allow_scorer_code)
+    general = general_texts(model, general_text)
+    runner = Runner(task, model, store, Tools(embedder, store.cache / "vectors"), allow_scorer_code=allow_scorer_code, general=general)
+    if forgetting:
+        runner.probes = forgetting_probes(model, own_probes, general)
     _warn_of_long_items(console, runner)
     seconds = Forecast(runner, plan)
     forecast(plan, seconds.cell, seconds.search, seconds.probes(NEEDED))
@@ -279,7 +286,7 @@ def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
     wanted += [("adaptation", k) for k in [*(c.adaptation for c in study.cells), *(t["adaptation"] for t in trials)] if k]
     wanted += [("adaptation", start) for kind, key in list(wanted) if kind == "adaptation" and (entry := store.find(kind, key)) and (start := entry.record["what"]["start"])]
     if texts:
-        completed = [*(k for c in study.cells for k in (c.evaluation, c.validation_evaluation)), *(t["evaluation"] for t in trials), *(p["evaluation"] for p in study.probes.values())]
+        completed = [*(k for c in study.cells for k in (c.evaluation, c.validation_evaluation)), *(t["evaluation"] for t in trials), *(p["evaluation"] for p in study.probes.values()), *(p.evaluation for p in study.probed)]
         wanted += [("evaluation", k) for k in completed if k]
     for kind, key in dict.fromkeys(wanted):
         entry = store.find(kind, key)

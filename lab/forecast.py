@@ -15,20 +15,23 @@ from functools import cached_property, lru_cache
 import numpy as np
 import torch
 
-from lab.abilities import probe_key
+from lab.abilities import Prober, ProbeSet, probes_missing
 from lab.context.passages import Passages
 from lab.methods import Method
 from lab.models.generation import common_prefix, generate
+from lab.models.likelihood import Encoded
 from lab.plan import Plan, RunCell
 from lab.producing import RunSpec
 from lab.runner import CONTROLS, Runner
 from lab.schema import Decoding
 from lab.store import key_of
-from lab.weights.training import LOOKS, Encoded, Schedule, train
-from lab.world.probes import ITEMS
+from lab.weights.training import LOOKS, Schedule, train
+from lab.world.probes import ITEMS, Probe
 
 SAMPLE = 12
 """Prompts that are built to know an arm's prompt length."""
+WRITTEN = 4
+"""Prompts that a frozen arm completes to know how much it writes."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Forecast:
     def __init__(self, runner: Runner, plan: Plan) -> None:
         self.runner, self.plan = runner, plan
         self.prompt_tokens = lru_cache(maxsize=256)(self._prompt_tokens)
+        self.written_tokens = lru_cache(maxsize=256)(self._written_tokens)
+        self._probe_seconds = lru_cache(maxsize=64)(self._probe_seconds_of)
 
     @cached_property
     def rates(self) -> Rates:
@@ -96,10 +101,17 @@ class Forecast:
         shared = common_prefix(encoded) if len(encoded) > 1 else 0
         return float(np.mean([len(e) for e in encoded])), float(shared)
 
+    def _written_tokens(self, spec: RunSpec) -> float:
+        """Mean tokens of a completion: a trained model writes what it was taught, a frozen one may run on to the limit, so it is asked."""
+        if spec.candidate.weights.trains:
+            return self.runner.tokens_a_target
+        prompts = [(str(n), p) for n, p in enumerate(self.runner.prompts(spec, "test", WRITTEN))]
+        return float(np.mean([c.usage.completion_tokens for c in self.runner.model.complete(prompts, self.runner.decoding)]))
+
     def evaluation(self, spec: RunSpec, items: int) -> float:
         """Seconds to complete ``items`` prompts; a shared beginning is computed once."""
         length, shared = self.prompt_tokens(spec)
-        return self.rates.reading * (shared + items * (length - shared)) + items * self.rates.writing * self.runner.tokens_a_target
+        return self.rates.reading * (shared + items * (length - shared)) + items * self.rates.writing * self.written_tokens(spec)
 
     def training(self, spec: RunSpec) -> float:
         """Seconds of one adaptation, its validation looks included; a study stage counts once an arm, in its search."""
@@ -126,12 +138,14 @@ class Forecast:
         m = self._method(cell.method).with_rank(cell.rank)
         specs = [RunSpec(c, cell.size or self.plan.sizes[-1], cell.seed) for c in m.candidates]
         stored = [s for s in specs if self._stored(s, "test")]
-        if stored:
-            return 0.0
         spec = specs[len(specs) // 2]
+        if stored:
+            probing = self.probing(cell, stored[0])
+            again = probing and spec.candidate.weights.trains and not self.runner.weights_are_stored(stored[0])
+            return probing + (self.training(stored[0]) if again else 0.0)
         chosen = self.runner.choice_is_stored(self._method(cell.method), RunCell(cell.method, cell.rank, cell.size or self.plan.sizes[-1], 0))
         searched = not chosen and cell.seed == 0 and cell.size in (None, self.plan.sizes[-1], self.plan.sizes[0]) and cell.rank in (None, self.plan.ranks[-1])
-        seconds = self.evaluation(spec, len(self.runner.task.test))
+        seconds = self.evaluation(spec, len(self.runner.task.test)) + self.probing(cell, spec)
         if not searched:
             seconds += self.training(spec) + self.evaluation(spec, len(self.runner.scoped(spec).validation))
         if m.retrieves and cell.seed == 0 and cell.size in (None, self.plan.sizes[-1]):
@@ -158,9 +172,34 @@ class Forecast:
         return stages + sum(self.training(s) + self.evaluation(s, len(self.runner.scoped(s).validation)) for s in unknown)
 
     def probes(self, names: Sequence[str]) -> float:
-        """Seconds of the base model's probes; 0 where they are stored."""
-        unknown = [n for n in names if self.runner.store.find("evaluation", probe_key(self.runner.model, n)[0]) is None]
-        return len(unknown) * ITEMS * (self.rates.reading * 220 + self.rates.writing * 10)
+        """Seconds of the base model's probes, forgetting's own included; 0 where they are stored."""
+        unknown = len(probes_missing(self.runner.model, self.runner.store, names)) * ITEMS * (self.rates.reading * 220 + self.rates.writing * 10)
+        wanted = self.runner.probes if any(self.runner.is_probed(c, self.plan) for c in self.plan.cells) else None
+        return unknown + (self._asking(wanted, "") if wanted else 0.0)
+
+    def _asking(self, wanted: ProbeSet, adaptation: str) -> float:
+        """Seconds to ask what is not stored yet of the base or of an adaptation."""
+        prober = Prober(self.runner.model, self.runner.store)
+        unknown = [p for p in wanted.asked if not prober.is_stored(p, adaptation)]
+        return sum(self._probe_seconds(p) for p in unknown)
+
+    def _probe_seconds_of(self, asked: Probe) -> float:
+        count = self.runner.model.count_tokens
+        some = asked.items[:SAMPLE]
+        if asked.chosen:
+            tokens = [sum(count(p.input) + count(c) + 12 for c in s.choices) for s, p in some]
+            return len(asked.items) * self.rates.reading * float(np.mean(tokens))
+        tokens = [count(self.runner.model.render(p)) for _, p in some]
+        return len(asked.items) * (self.rates.reading * float(np.mean(tokens)) + self.rates.writing * float(np.mean([count(s.target) for s, _ in some]) + 1))
+
+    def probing(self, cell: RunCell, spec: RunSpec) -> float:
+        """Seconds of the probes that follow a cell."""
+        if not self.runner.probes or not self.runner.is_probed(cell, self.plan):
+            return 0.0
+        if spec.candidate.weights.trains:
+            return self._asking(self.runner.probes, self.runner.adaptation_key(spec))
+        extra = self.rates.reading * self.prompt_tokens(spec)[0]
+        return sum(self._probe_seconds(p) + len(p.items) * extra for p in self.runner.probes.asked_in_context)
 
     def _method(self, name: str) -> Method:
         return next(m for m in self.plan.methods if m.name == name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,19 @@ from lab.context.passages import Passages
 from lab.families import settings_of
 from lab.methods import Candidate
 from lab.models.local import LocalModel
+from lab.models.memory import PeakMemory
 from lab.plan import RunCell
 from lab.schema import Decoding, Prompt, Sample
 from lab.store import Draft, Entry, Store, key_of, write_completions
 from lab.tasks.scorers import scorer_for
 from lab.tasks.task import Task, digest
 from lab.weights.base import TrainingData, Weights
+from lab.world.general import General
 
-LATENCY_ITEMS = 8
+LATENCY_ITEMS = 30
+"""Requests that are timed alone."""
+SIDE_ITEMS = 10
+"""Of them also with the adapter beside the weights instead of merged into them."""
 
 
 class Progress:
@@ -56,10 +61,10 @@ class Producer:
     """Makes adaptations and evaluations of one task on one model, through the store."""
 
     def __init__(self, task: Task, model: LocalModel, store: Store, tools: Tools | None = None, progress: Progress | None = None,
-                 decoding: Decoding | None = None, allow_scorer_code: bool = False) -> None:
+                 decoding: Decoding | None = None, allow_scorer_code: bool = False, general: General | None = None) -> None:
         self.task, self.model, self.store = task, model, store
         self.tools = tools or Tools(cache=store.cache / "vectors")
-        self.progress = progress or Progress()
+        self.progress, self.general = progress or Progress(), general
         self.decoding = decoding or decoding_for(task, model)
         self.scorer = scorer_for(task, allow_scorer_code)
         self._scoped = lru_cache(maxsize=32)(task.scoped)
@@ -94,6 +99,8 @@ class Producer:
         study = self._adaptation_key(stage, "", 0, {"documents": task.documents_digest}) if stage else None
         parts = {"pairs": digest([[s.id, s.input, s.target, s.group] for s in task.train]), "validation": digest([[s.id, s.input, s.target] for s in task.validation]),
                  "context": settings_of(context), "prompt": context.digest_parts(task, self.tools)}
+        if weights.needs_general:
+            parts["general"] = digest(list(self.general.replay)) if self.general else ""
         return study, self._adaptation_key(weights, key_of(study) if study else "", spec.seed, parts)
 
     def _adaptation_key(self, weights: Weights, start: str, seed: int, parts: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +134,8 @@ class Producer:
     def _training_data(self, spec: RunSpec) -> TrainingData:
         task, fitted = self.scoped(spec), self.fitted(spec)
         fitted.prepare([*task.train, *task.validation])
-        return TrainingData(tuple((fitted.build(s), s.target) for s in task.train), tuple((fitted.build(s), s.target) for s in task.validation))
+        return TrainingData(tuple((fitted.build(s), s.target) for s in task.train), tuple((fitted.build(s), s.target) for s in task.validation),
+                            general=self.general.replay if self.general else ())
 
     def _training_of(self, adaptation: str) -> dict[str, Any]:
         entry = self.store.find("adaptation", adaptation) if adaptation else None
@@ -160,12 +168,15 @@ class Producer:
                 items = [(s.id, fitted.build(s)) for s in samples]
                 # Retrieved once, another arm's prompts cost no search any more: the first time is what a request costs.
                 pace = (time.perf_counter() - started) / len(items)
-                built = fitted.seconds_a_sample = max(pace, getattr(fitted, "seconds_a_sample", 0.0))
+                built = fitted.seconds_a_sample = max(pace, fitted.seconds_a_sample)
                 self.progress.stage(f"{split}: {context.name} + {spec.candidate.weights.name}", len(items))
-                completions = model.complete(items, self.decoding, self.progress.advance)
+                with PeakMemory(self.model.machine.device) as memory:
+                    completions = model.complete(items, self.decoding, self.progress.advance)
                 write_completions(draft.folder, completions)
                 seconds = time.perf_counter() - started
-                draft.result = {"items": len(items), "seconds": seconds, "context_seconds": built, "latency_seconds": self._latency(model, items) if split == "test" else None, "split": split}
+                draft.result = {"items": len(items), "seconds": seconds, "context_seconds": built, "index_seconds": fitted.index_seconds, "peak_bytes": memory.bytes, "split": split}
+                if split == "test" and not context.is_control:
+                    draft.result |= self._latencies(spec, model, adaptation, samples)
                 draft.made = {"machine": asdict(self.model.machine), "seconds": seconds}
         return draft.done
 
@@ -184,14 +195,17 @@ class Producer:
             self._adapted = (key, spec.candidate.weights.apply(self.model, self.store.find("adaptation", key).folder))
         return self._adapted[1]
 
-    def _latency(self, model: LocalModel, items: list[tuple[str, Prompt]]) -> float:
-        """Median seconds of a request alone, over a few items (seconds in batches are an item's share)."""
-        seconds = []
-        for item in items[:LATENCY_ITEMS]:
-            started = time.perf_counter()
-            model.complete([item], self.decoding)
-            seconds.append(time.perf_counter() - started)
-        return float(np.median(seconds))
+    def _latencies(self, spec: RunSpec, model: LocalModel, adaptation: str, samples: tuple[Sample, ...]) -> dict[str, Any]:
+        """Seconds of whole requests, each alone: retrieval, prompt and completion; and with the adapter beside the weights."""
+        fitted, weights = self.fitted(spec), spec.candidate.weights
+        # Under another id a sample is new to the context, which so has to search for it.
+        asked = [replace(s, id=f"alone {s.id}") for s in samples[:LATENCY_ITEMS]]
+        side = weights.alongside(self.model, self.store.find("adaptation", adaptation).folder) if adaptation else None
+        requests = [_timed_request(fitted, model, s, self.decoding) for s in asked]
+        found = {"latencies": [round(whole, 6) for whole, _ in requests], "retrieval_seconds": float(np.median([search for _, search in requests]))}
+        if side is not None:
+            found["side_latencies"] = [round(_timed_request(fitted, side, s, self.decoding)[0], 6) for s in asked[:SIDE_ITEMS]]
+        return found
 
     # What is stored already
 
@@ -200,10 +214,18 @@ class Producer:
         study, _ = self._adaptation_keys(spec)
         return study is not None and self.store.find("adaptation", key_of(study)) is not None
 
+    def adaptation_key(self, spec: RunSpec) -> str:
+        """The key of what a spec trains, stored or not; empty for frozen weights."""
+        return key_of(self._adaptation_keys(spec)[1]) if spec.candidate.weights.trains else ""
+
+    def weights_are_stored(self, spec: RunSpec) -> bool:
+        """Whether what a spec trained is at hand (a committed result has only its log)."""
+        entry = self.store.find("adaptation", self.adaptation_key(spec))
+        return entry is not None and self._has_weights(entry)
+
     def is_stored(self, spec: RunSpec, split: str) -> bool:
         """Whether the spec's completions of a split are in the store."""
-        adaptation = key_of(self._adaptation_keys(spec)[1]) if spec.candidate.weights.trains else ""
-        task = self.scoped(spec)
+        adaptation, task = self.adaptation_key(spec), self.scoped(spec)
         return self.store.find("evaluation", key_of(self._evaluation_key(spec.candidate.context, task, adaptation, task.split(split)))) is not None
 
     # What forecasts ask
@@ -219,6 +241,15 @@ class Producer:
     def tokens_a_target(self) -> float:
         """Mean tokens of a target."""
         return float(np.mean([len(self.model.encode_target(s.target)) for s in self.task.labelled[:64]]))
+
+
+def _timed_request(fitted: Fitted, model: LocalModel, sample: Sample, decoding: Decoding) -> tuple[float, float]:
+    """Seconds of a whole request, and of building its prompt."""
+    started = time.perf_counter()
+    prompt = fitted.build(sample)
+    built = time.perf_counter()
+    model.complete([(sample.id, prompt)], decoding)
+    return time.perf_counter() - started, built - started
 
 
 def decoding_for(task: Task, model: LocalModel) -> Decoding:

@@ -18,24 +18,30 @@ import numpy as np
 
 import lab.context
 import lab.weights
+from lab.abilities import Prober, ProbeSet
 from lab.context.base import Context
+from lab.context.none import NoContext
 from lab.context.passages import Passages
 from lab.context.retrieval.search import recall_at
 from lab.families import member_from, settings_of
+from lab.measure.statistics import mean_interval
 from lab.methods import Candidate, Method
 from lab.models.baselines import BASELINES, linear, majority
 from lab.plan import Plan, RunCell
 from lab.producing import Producer, RunSpec
 from lab.schema import Completion, LabError, Sample, TrainingFailed, Usage
 from lab.store import Entry, key_of, provenance, read_completions
-from lab.study import LETTERS, Cell, Study
+from lab.study import LETTERS, Cell, Probed, Study
 from lab.tasks.check import Finding, is_classification
 
 CONTROLS = ("oracle", "random")
 
 
 class Runner(Producer):
-    """Runs the cells of a plan: searches, measures, and puts controls and baselines beside the arms."""
+    """Runs the cells of a plan: searches, measures, probes, and puts controls and baselines beside the arms."""
+
+    probes: ProbeSet | None = None
+    """What is asked before and after each training; None leaves forgetting unmeasured."""
 
     # The flow
 
@@ -43,6 +49,9 @@ class Runner(Producer):
         """Search, adapt, complete and score every cell of the plan; ``after_cell`` sees the study as it grows."""
         study = self.new_study(plan, findings or [])
         study.probes = probes or {}
+        prober = Prober(self.model, self.store, self.progress)
+        if self.probes and any(self.is_probed(c, plan) for c in plan.cells):
+            study.probed += self.probes.of_base(prober)
         for m in plan.methods:
             cells = [c for c in plan.cells if c.method == m.name]
             for cell in sorted(cells, key=lambda c: (c.seed, -(c.size or 0), -(c.rank or 0))):
@@ -53,6 +62,8 @@ class Runner(Producer):
                 study.cells.append(measured)
                 if m.retrieves and cell.seed == 0 and cell.size in (None, plan.sizes[-1]):
                     study.cells += self.controls(cell, spec, adaptation)
+                if self.probes and self.is_probed(cell, plan):
+                    study.probed += self.probe(cell, spec, adaptation, prober)
                 after_cell(study)
                 self.progress.finished(cell, measured.accuracy)
         study.cells += self.baselines(plan)
@@ -153,10 +164,7 @@ class Runner(Producer):
         validation = self._accuracy(looked, self.scoped(spec).validation) if looked else None
         completions = read_completions(entry)
         scores = [self.scorer(s, c) for s, c in zip(self.task.test, completions)]
-        usage = {name: float(np.mean([getattr(c.usage, name) for c in completions])) for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")}
-        usage |= {"cut_passages": sum(c.cut_passages for c in completions), "cut_examples": sum(c.cut_examples for c in completions),
-                  "context_seconds": entry.record["result"]["context_seconds"],
-                  "latency_seconds": entry.record["result"].get("latency_seconds") or 0.0}
+        usage = _request_usage(completions, entry.record["result"])
         usage |= self._training_usage(adaptation)
         names = scores[0].parts.keys()
         return Cell(cell.method, cell.seed, cell.size, cell.rank, control, settings_of(spec.candidate.context), settings_of(spec.candidate.weights),
@@ -171,7 +179,7 @@ class Runner(Producer):
 
     def _training_usage(self, adaptation: str) -> dict[str, float]:
         """Totals of a training and of the study stage before it."""
-        totals = {"training_seconds": 0.0, "study_seconds": 0.0, "training_tokens": 0.0, "training_steps": 0.0}
+        totals = {"training_seconds": 0.0, "study_seconds": 0.0, "training_tokens": 0.0, "training_steps": 0.0, "training_peak_bytes": 0.0}
         study = False
         while adaptation and (entry := self.store.find("adaptation", adaptation)):
             record = entry.record
@@ -179,7 +187,9 @@ class Runner(Producer):
             totals["study_seconds" if study else "training_seconds"] += log["seconds"]
             totals["training_tokens"] += log["trained_tokens"]
             totals["training_steps"] += log["steps"]
+            totals["training_peak_bytes"] = max(totals["training_peak_bytes"], log.get("peak_bytes", 0))
             totals.setdefault("trained_parameters", log["trained_parameters"])
+            totals.setdefault("optimizer_bytes", log.get("optimizer_bytes", 0))
             adaptation, study = record["what"]["start"], True
         return totals
 
@@ -196,6 +206,20 @@ class Runner(Producer):
         found = [[p.rsplit("#", 1)[0] for p in c.passages] for c in completions]
         gold = [s.evidence for s in self.task.test]
         return {str(k): recall_at(found, gold, k) for k in sorted({1, spec.candidate.context.k})}
+
+    # Probe
+
+    def is_probed(self, cell: RunCell, plan: Plan) -> bool:
+        """Forgetting is measured at the largest size: of every training, and once of each context that puts something into the prompt."""
+        first = next(m for m in plan.methods if m.name == cell.method).candidates[0]
+        return cell.size in (None, plan.sizes[-1]) and (first.weights.trains or (cell.seed == 0 and not isinstance(first.context, NoContext)))
+
+    def probe(self, cell: RunCell, spec: RunSpec, adaptation: str, prober: Prober) -> list[Probed]:
+        """What the adapted model (or the base with the arm's context) answers to what the base was asked."""
+        whose = {"method": cell.method, "seed": cell.seed, "size": cell.size, "rank": cell.rank}
+        if adaptation:
+            return self.probes.of_adapted(prober, adaptation, lambda: self.adapted(spec), **whose)
+        return self.probes.in_context(prober, self.fitted(spec), **whose)
 
     # Controls and baselines
 
@@ -230,6 +254,18 @@ class Runner(Producer):
 
     def _settings(self, candidate: Candidate) -> dict[str, Any]:
         return {"context": settings_of(candidate.context), "weights": settings_of(candidate.weights)}
+
+
+def _request_usage(completions: list[Completion], result: dict[str, Any]) -> dict[str, float]:
+    """Means a request, with the standard error of its seconds (items of one batch share their seconds, and so count once)."""
+    usage = {name: float(np.mean([getattr(c.usage, name) for c in completions])) for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")}
+    seconds = mean_interval([[c.usage.seconds for c in completions]], [f"{c.usage.seconds:.9f}" for c in completions])
+    latencies, beside = result.get("latencies", []), result.get("side_latencies", [])
+    usage |= {"seconds_error": float(np.sqrt(seconds.total_variance)), "cut_passages": sum(c.cut_passages for c in completions), "cut_examples": sum(c.cut_examples for c in completions)}
+    usage |= {name: result.get(name) or 0.0 for name in ("context_seconds", "index_seconds", "retrieval_seconds", "peak_bytes")}
+    usage |= {"latency_seconds": float(np.median(latencies)) if latencies else result.get("latency_seconds") or 0.0,
+              "latency_p95_seconds": float(np.percentile(latencies, 95)) if latencies else 0.0, "side_latency_seconds": float(np.median(beside)) if beside else 0.0}
+    return usage
 
 
 def _with(context: Context, **changes: Any) -> Context:

@@ -35,6 +35,8 @@ class Sample:
     """Ids of the documents that hold the answer, where they are known."""
     accept: tuple[str, ...] = ()
     """Further right answers beside the target, for the ``any`` scorer."""
+    choices: tuple[str, ...] = ()
+    """Candidates, the target among them: the model picks the likeliest instead of writing freely."""
 
 
 @dataclass(frozen=True)

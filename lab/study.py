@@ -61,6 +61,34 @@ class Cell:
 
 
 @dataclass
+class Probed:
+    """One probe's answers: of the untouched base, of an adapted model, or of the base with an arm's context in the prompt."""
+
+    probe: str
+    says: str
+    method: str = ""
+    """Empty for the base."""
+    seed: int = 0
+    size: int | None = None
+    rank: int | None = None
+    in_context: bool = False
+    """The arm's examples or passages stood in the prompt; no weights were changed."""
+    outcomes: str = ""
+    """One letter an item, as in a cell; empty for the likelihood of general texts."""
+    nats: list[float] = field(default_factory=list)
+    """Negative log likelihood of each general text."""
+    tokens: list[int] = field(default_factory=list)
+    kl: list[float] = field(default_factory=list)
+    """KL(base || tuned) summed over each text's tokens; zeros for the base."""
+    evaluation: str = ""
+
+    @property
+    def correct(self) -> list[float]:
+        """1.0 or 0.0 an item."""
+        return [1.0 if o == "c" else 0.0 for o in self.outcomes]
+
+
+@dataclass
 class Study:
     """Everything that the report needs."""
 
@@ -72,6 +100,9 @@ class Study:
     cells: list[Cell] = field(default_factory=list)
     choices: list[dict[str, Any]] = field(default_factory=list)
     probes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the base can do, by probe: what frozen arms need of it."""
+    probed: list[Probed] = field(default_factory=list)
+    """What was asked before and after: forgetting."""
     findings: list[dict[str, Any]] = field(default_factory=list)
     plan: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
@@ -115,7 +146,7 @@ class Study:
             data = json.loads(path.read_text(encoding="utf-8"))
             if data["schema"] != SCHEMA:
                 raise LabError(f"{path}: schema {data['schema']}, this lab reads {SCHEMA}; run lab decide again")
-            return cls(**(data | {"cells": [Cell(**c) for c in data["cells"]]}))
+            return cls(**(data | {"cells": [Cell(**c) for c in data["cells"]], "probed": [Probed(**p) for p in data.get("probed", [])]}))
         except FileNotFoundError:
             raise LabError(f"{path}: no such study; make one with lab decide") from None
         except (ValueError, KeyError, TypeError) as error:

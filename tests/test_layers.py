@@ -11,8 +11,8 @@ import pytest
 
 LAB = Path(__file__).resolve().parents[1] / "lab"
 LAYERS = [
-    {"schema"}, {"study", "families"}, {"tasks"}, {"store"}, {"models"}, {"measure"}, {"context", "weights"}, {"methods", "world"}, {"plan"}, {"producing"}, {"decide", "runner"},
-    {"abilities", "report"}, {"forecast", "cards", "terminal"}, {"live"}, {"commands"}, {"cli"}, {"__main__"},
+    {"schema"}, {"study", "families"}, {"tasks"}, {"store"}, {"models"}, {"measure"}, {"context", "weights"}, {"methods", "world"}, {"plan"}, {"producing"}, {"abilities"}, {"decide", "runner"},
+    {"report"}, {"forecast", "cards", "terminal"}, {"live"}, {"commands"}, {"cli"}, {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -32,6 +32,11 @@ class Tools:
 class Fitted(ABC):
     """A context that has seen its training items and documents."""
 
+    seconds_a_sample: float = 0.0
+    """Measured time to build a prompt, in a batch."""
+    index_seconds: float = 0.0
+    """What making its index took, embedding included, when it was first made."""
+
     @abstractmethod
     def build(self, sample: Sample) -> Prompt:
         """The prompt for a sample; a sample never finds itself or its group among the examples."""
@@ -59,6 +64,11 @@ class Context(ABC):
     def __post_init__(self) -> None:
         if self.wording not in WORDINGS:
             raise LabError(f"unknown wording {self.wording!r}; one of {', '.join(WORDINGS)}")
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it shows what a context is worth and is no way to work."""
+        return False
 
     @property
     def words(self) -> Wording:

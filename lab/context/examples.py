@@ -84,18 +84,18 @@ class NearestExamples(Context):
 class _Nearest(Fitted):
     def __init__(self, context: NearestExamples, task: Task, searcher) -> None:
         self.context, self.task, self.searcher = context, task, searcher
-        self.instruction = context.instruction_of(task)
+        self.instruction, self.index_seconds = context.instruction_of(task), searcher.index_seconds
         self._found: dict[str, list[int]] = {}
 
     def prepare(self, samples: list[Sample]) -> None:
-        wanted = [s for s in samples if s.input not in self._found]
+        wanted = [s for s in samples if s.id not in self._found]
         # Spare hits make up for the item's own group, which is left out.
         for sample, hits in zip(wanted, self.searcher.search([s.input for s in wanted], self.context.k + 16)):
-            self._found[sample.input] = [index for index, _ in hits]
+            self._found[sample.id] = [index for index, _ in hits]
 
     def build(self, sample: Sample) -> Prompt:
         self.prepare([sample])
-        candidates = without_group([self.task.train[i] for i in self._found[sample.input]], sample)
+        candidates = without_group([self.task.train[i] for i in self._found[sample.id]], sample)
         return Prompt(self.instruction, sample.input, tuple(as_example(s) for s in candidates[:self.context.k]), wording=self.context.words)
 
 

@@ -35,6 +35,11 @@ class Passages(Context):
             raise LabError(f"unknown retrieval mode {self.mode!r}; one of {', '.join(self.MODES)}")
 
     @property
+    def is_control(self) -> bool:
+        """Gold and random passages."""
+        return self.mode in ("oracle", "random")
+
+    @property
     def uses_pool(self) -> bool:
         """Only where worked examples stand beside the passages."""
         return self.examples > 0
@@ -67,6 +72,7 @@ class _Retrieved(Fitted):
             from lab.context.retrieval.search import Searcher
 
             self._searcher = Searcher([p.text for p in passages], context.mode, tools)
+            self.index_seconds = self._searcher.index_seconds
         self._by_document: dict[str, list[Passage]] = {}
         for passage in passages:
             self._by_document.setdefault(passage.document_id, []).append(passage)

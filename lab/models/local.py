@@ -9,10 +9,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -20,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from lab.models.device import Machine
 from lab.models.generation import generate
+from lab.models.likelihood import Encoded, nats_of
 from lab.models.prompts import render
 from lab.schema import Completion, Decoding, LabError, Prompt, Usage
 
@@ -42,8 +45,8 @@ class EncodedPrompt:
 class LocalModel:
     """A network with its tokenizer, revision and machine."""
 
-    def __init__(self, name: str, network, tokenizer, machine: Machine, revision: str) -> None:
-        self.name, self.network, self.tokenizer, self.machine, self.revision = name, network, tokenizer, machine, revision
+    def __init__(self, name: str, network, tokenizer, machine: Machine, revision: str, folder: Path | None = None) -> None:
+        self.name, self.network, self.tokenizer, self.machine, self.revision, self.folder = name, network, tokenizer, machine, revision, folder
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
 
@@ -55,7 +58,18 @@ class LocalModel:
 
     def with_network(self, network) -> LocalModel:
         """The same model with other weights."""
-        return LocalModel(self.name, network, self.tokenizer, self.machine, self.revision)
+        return LocalModel(self.name, network, self.tokenizer, self.machine, self.revision, self.folder)
+
+    @cached_property
+    def pretraining(self) -> dict[str, Any]:
+        """The record of its pretraining, where it was made by ``lab pretrain``; empty for every other model."""
+        path = self.folder / "pretraining.json" if self.folder else None
+        return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
+
+    @property
+    def pad(self) -> int:
+        """Token id that fills rows up."""
+        return self.tokenizer.pad_token_id or 0
 
     def copy_network(self):
         """A fresh copy of the base network; the base itself is never changed."""
@@ -109,16 +123,31 @@ class LocalModel:
                 passages=tuple(p.id for p in e.prompt.passages), cut_passages=e.cut_passages, cut_examples=e.cut_examples))
         return completions
 
-    @torch.inference_mode()
-    def text_nll(self, texts: Sequence[str]) -> list[tuple[float, int]]:
-        """(sum of negative log likelihoods in nats, predicted tokens) of each text, cut to the window."""
-        self.network.eval()
-        results = []
-        for text in texts:
-            ids = torch.tensor([self.tokenizer(text)["input_ids"][:self.window]], device=self.network.device)
-            logits = self.network(input_ids=ids).logits[0, :-1].float()
-            results.append((torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum").item(), ids.shape[1] - 1))
-        return results
+    def choose(self, items: Sequence[tuple[str, Prompt, Sequence[str]]], progress: Callable[[int], None] = lambda done: None) -> list[Completion]:
+        """For each (sample id, prompt, candidates) the likeliest candidate, by log likelihood a character (lm-eval's acc_norm)."""
+        completions = []
+        for sample_id, prompt, candidates in items:
+            targets = [self.encode_target(c) for c in candidates]
+            prompt_tokens = self.encode(prompt, max(map(len, targets)))
+            progress(1)
+            if prompt_tokens.error:
+                completions.append(Completion(sample_id, "", Usage(0, 0), error=prompt_tokens.error))
+                continue
+            started = time.perf_counter()
+            nats = nats_of(self.network, [Encoded(prompt_tokens.tokens, t) for t in targets], self.pad, self.network.device)
+            best = min(range(len(candidates)), key=lambda i: nats[i][0] / max(1, len(candidates[i])))
+            usage = Usage(len(prompt_tokens.tokens), len(targets[best]), seconds=time.perf_counter() - started)
+            completions.append(Completion(sample_id, candidates[best], usage))
+        return completions
+
+    def encode_text(self, text: str) -> Encoded:
+        """A whole text, cut to the window, every token but the first to be predicted."""
+        ids = self.tokenizer(text)["input_ids"][:self.window]
+        return Encoded(ids[:1], ids[1:])
+
+    def text_nll(self, texts: Sequence[str], base: LocalModel | None = None) -> list[tuple[float, int, float]]:
+        """Of each text, cut to the window: (negative log likelihood in nats, predicted tokens, summed KL(base || this); 0 without ``base``)."""
+        return nats_of(self.network, [self.encode_text(t) for t in texts], self.pad, self.network.device, base.network if base else None)
 
 
 def bundled_models() -> list[str]:
@@ -156,7 +185,7 @@ def load_model(name: str, machine: Machine) -> LocalModel:
     if dtype != torch.float32:
         revision = f"{revision}:{str(dtype).removeprefix('torch.')}"
     network.generation_config.use_cache = True
-    return LocalModel(Path(name).name if Path(name).is_dir() else name, network.to(machine.device).eval(), tokenizer, machine, revision)
+    return LocalModel(Path(name).name if Path(name).is_dir() else name, network.to(machine.device).eval(), tokenizer, machine, revision, Path(source))
 
 
 def hub_folder(name: str, option: str) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 from lab.schema import Document, LabError, Sample
 
 SPLITS = ("train", "validation", "test")
-SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept"}
+SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept", "choices"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def digest(value: Any) -> str:
 
 def samples_digest(samples: tuple[Sample, ...] | list[Sample]) -> str:
     """SHA-256 over what the samples say, in their order."""
-    return digest([[s.id, s.input, s.target, s.group, list(s.evidence), list(s.accept)] for s in samples])
+    return digest([[s.id, s.input, s.target, s.group, list(s.evidence), list(s.accept), *([list(s.choices)] if s.choices else [])] for s in samples])
 
 
 def load_task(folder: str | Path) -> Task:
@@ -109,6 +109,15 @@ def load_task(folder: str | Path) -> Task:
             if missing:
                 raise LabError(f"{folder / name}.jsonl: {sample.id} names evidence {missing[0]!r}, but no document has that id")
     return task
+
+
+def load_probe_folder(folder: Path) -> Task:
+    """A folder with task.toml and test.jsonl alone, as probes have it; raises LabError like ``load_task``."""
+    settings = _read_settings(folder)
+    samples = tuple(read_samples(folder / "test.jsonl"))
+    _refuse_duplicate_ids(folder, {"test": list(samples)})
+    known = {"name", "instruction", "scorer"}
+    return Task(settings.get("name", folder.name), settings["instruction"], settings["scorer"], (), (), samples, (), {k: v for k, v in settings.items() if k not in known}, str(folder))
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
@@ -144,10 +153,12 @@ def read_samples(path: Path) -> list[Sample]:
                 raise LabError(f"{where}: field {key!r} must be text, not {type(row[key]).__name__}")
         if not row["input"].strip() or not row["target"].strip():
             raise LabError(f"{where}: empty {'input' if not row['input'].strip() else 'target'}; remove the row or fill it")
-        for key in ("evidence", "accept"):
+        for key in ("evidence", "accept", "choices"):
             if not (isinstance(row.get(key) or [], list) and all(isinstance(e, str) for e in row.get(key) or [])):
                 raise LabError(f"{where}: field {key!r} must be a list of texts")
-        samples.append(Sample(row["id"], row["input"], row["target"], str(row.get("group") or ""), tuple(row.get("evidence") or ()), tuple(row.get("accept") or ())))
+        if row.get("choices") and row["target"] not in row["choices"]:
+            raise LabError(f"{where}: the target {row['target'][:40]!r} is not among the choices")
+        samples.append(Sample(row["id"], row["input"], row["target"], str(row.get("group") or ""), *(tuple(row.get(k) or ()) for k in ("evidence", "accept", "choices"))))
     if not samples:
         raise LabError(f"{path}: the file has no rows")
     return samples
@@ -229,7 +240,7 @@ def write_task(task: Task, folder: Path) -> None:
     for name in SPLITS:
         rows = []
         for s in task.split(name):
-            row = {"id": s.id, "input": s.input, "target": s.target, "group": s.group, "evidence": list(s.evidence), "accept": list(s.accept)}
+            row = {"id": s.id, "input": s.input, "target": s.target, "group": s.group, "evidence": list(s.evidence), "accept": list(s.accept), "choices": list(s.choices)}
             rows.append(json.dumps({k: v for k, v in row.items() if v not in ("", [])}, ensure_ascii=False))
         (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     if task.documents:

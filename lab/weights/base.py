@@ -73,6 +73,15 @@ class Weights(ABC):
     def apply(self, model: LocalModel, folder: Path) -> LocalModel:
         """The model with what was learned; the base's own network stays as it is."""
 
+    @property
+    def needs_general(self) -> bool:
+        """Whether general texts are trained on beside the task."""
+        return False
+
+    def alongside(self, model: LocalModel, folder: Path) -> LocalModel | None:
+        """The model with what was learned kept beside its weights, where the method can (adapters); else None."""
+        return None
+
     def study_stage(self) -> Weights | None:
         """The settings of a stage on the documents' text that comes first, where there is one."""
         return None

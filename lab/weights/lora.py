@@ -60,6 +60,10 @@ class Lora(Trained):
         network = PeftModel.from_pretrained(model.copy_network(), str(folder))
         return model.with_network(network.merge_and_unload().eval())
 
+    def alongside(self, model: LocalModel, folder: Path) -> LocalModel:
+        """The model with the adapter beside its weights, as a server that shares one base among adapters keeps it."""
+        return model.with_network(PeftModel.from_pretrained(model.copy_network(), str(folder)).eval())
+
 
 def _seeded(seed: int) -> bool:
     """Seed the draw of A; B is zero, so an untrained adapter changes nothing."""

@@ -1,6 +1,6 @@
 """The one training loop that all weight methods share: loss on completions only, best checkpoint by validation.
 
-Batches are grouped by length and padded on the left, so that the logits of the context are never computed.
+Batches are grouped by length; general texts can be mixed in against forgetting.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from accelerate.utils import set_seed
 from transformers import get_scheduler
 
 from lab.models.checkpoint import load_checkpoint, save_checkpoint
+from lab.models.likelihood import Encoded, completion_logits, kl_each
 from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
 from lab.schema import LabError, Prompt, TrainingFailed
@@ -56,14 +57,6 @@ class Schedule:
     def steps(self, items: int) -> int:
         """Optimizer steps for this many items: the epochs, but never fewer than the minimum."""
         return max(self.minimum_steps, self.epochs * math.ceil(items / self.batch_size))
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """One training text: context tokens (no loss) and target tokens (loss)."""
-
-    context: list[int]
-    target: list[int]
 
 
 def encode_pairs(model: LocalModel, pairs: tuple[tuple[Prompt, str], ...]) -> list[Encoded]:
@@ -115,24 +108,6 @@ def endless_batches(items: list[Encoded], size: int, rng: random.Random, skip: i
                 yield batch
 
 
-def _padded(batch: list[Encoded], pad: int, device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
-    """ids, attention mask (rows, width), labels (rows, kept) with -100 outside targets, and kept = longest target."""
-    width = max(len(e.context) + len(e.target) for e in batch)
-    kept = max(len(e.target) for e in batch)
-    ids = [[pad] * (width - len(e.context) - len(e.target)) + e.context + e.target for e in batch]
-    mask = [[0] * (width - len(e.context) - len(e.target)) + [1] * (len(e.context) + len(e.target)) for e in batch]
-    labels = [[-100] * (kept - len(e.target)) + e.target for e in batch]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device), torch.tensor(labels, device=device), kept
-
-
-def completion_logits(network, batch: list[Encoded], pad: int, device) -> tuple[torch.Tensor, torch.Tensor]:
-    """(logits that predict the target tokens, labels): both (rows, longest target, ...), labels -100 where there is none."""
-    ids, mask, labels, kept = _padded(batch, pad, device)
-    positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
-    output = network(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=kept + 1)
-    return output.logits[:, :-1].float(), labels
-
-
 @torch.no_grad()
 def validate(network, items: list[Encoded], pad: int, device, batch_size: int = 32) -> tuple[float, float]:
     """(share of items whose target is reproduced token by token, mean nats a target token).
@@ -157,13 +132,6 @@ def _mean_nats(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
 
 
-def kl_from_base(base_logits: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean KL(base || tuned) in nats over the positions that have a label; both logits (rows, width, vocabulary)."""
-    kept = labels != -100
-    base, tuned = base_logits[kept].log_softmax(-1), logits[kept].log_softmax(-1)
-    return (base.exp() * (base - tuned)).sum(-1).mean()
-
-
 def batch_loss(network, base, batch: list[Encoded], general: list[Encoded], schedule: Schedule, pad: int, device) -> torch.Tensor:
     """Mean nats a target token of the batch; with general texts the mean over items of both, plus the KL penalty.
 
@@ -179,7 +147,7 @@ def batch_loss(network, base, batch: list[Encoded], general: list[Encoded], sche
     if schedule.kl:
         with torch.no_grad():
             base_logits, _ = completion_logits(base, general, pad, device)
-        loss = loss + schedule.kl * kl_from_base(base_logits, logits, labels)
+        loss = loss + schedule.kl * kl_each(base_logits, logits)[labels != -100].mean()
     return loss
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from lab.models.likelihood import Encoded, completion_logits
 from lab.schema import Document, Example, LabError, Prompt
 from lab.weights.base import TrainingData
 from lab.weights.full import Full
 from lab.weights.lora import Lora
-from lab.weights.training import Encoded, Schedule, batches, completion_logits, encode_documents, encode_pairs, train, validate
+from lab.weights.training import Schedule, batches, encode_documents, encode_pairs, train, validate
 
 PAIRS = tuple((Prompt("Answer.", f"What is number {i}?"), f"it is {i % 7}") for i in range(24))
 

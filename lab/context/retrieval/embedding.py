@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from lab.models.local import folder_of, folder_revision, hub_folder
 from lab.schema import LabError
@@ -26,8 +28,12 @@ class Embedder:
 
     def embed(self, texts: Sequence[str], cache: Path | None = None) -> np.ndarray:
         """(texts, width) float32 of unit length; taken from ``cache`` where the same texts were embedded before."""
+        return self.timed(texts, cache)[0]
+
+    def timed(self, texts: Sequence[str], cache: Path | None = None) -> tuple[np.ndarray, float]:
+        """The vectors, and the seconds that embedding took (of cached ones: when they were made)."""
         if not texts:
-            return np.zeros((0, self.model.get_embedding_dimension()), np.float32)
+            return np.zeros((0, self.model.get_embedding_dimension()), np.float32), 0.0
         path = None
         if cache is not None and len(texts) > 16:
             sha = hashlib.sha256(self.revision.encode())
@@ -35,14 +41,17 @@ class Embedder:
                 sha.update(hashlib.sha256(text.encode()).digest())
             path = cache / f"{sha.hexdigest()}.safetensors"
             if path.exists():
-                return load_file(path)["vectors"]
+                with safe_open(path, "numpy") as file:
+                    return file.get_tensor("vectors"), float((file.metadata() or {}).get("seconds", 0.0))
+        started = time.perf_counter()
         vectors = self.model.encode(list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True).astype(np.float32)
+        seconds = time.perf_counter() - started
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(f".{os.getpid()}.tmp")
-            save_file({"vectors": vectors}, temporary)
+            save_file({"vectors": vectors}, temporary, metadata={"seconds": f"{seconds:.6f}"})
             os.replace(temporary, path)
-        return vectors
+        return vectors, seconds
 
 
 @lru_cache(maxsize=4)

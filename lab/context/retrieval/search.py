@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import bm25s
@@ -92,8 +93,18 @@ class Searcher:
         if mode not in ("dense", "lexical", "hybrid"):
             raise LabError(f"unknown retrieval mode {mode!r}; one of dense, lexical, hybrid")
         self.texts, self.mode, self.tools = list(texts), mode, tools
-        self.dense = DenseIndex(tools.embedder.embed(self.texts, tools.cache)) if mode != "lexical" else None
-        self.lexical = LexicalIndex(self.texts) if mode != "dense" else None
+        self.dense = self.lexical = None
+        self.index_seconds = 0.0
+        """What both indexes took to make; of cached vectors what embedding took when it was done."""
+        if mode != "lexical":
+            vectors, embedding_seconds = tools.embedder.timed(self.texts, tools.cache)
+            started = time.perf_counter()
+            self.dense = DenseIndex(vectors)
+            self.index_seconds += embedding_seconds + time.perf_counter() - started
+        if mode != "dense":
+            started = time.perf_counter()
+            self.lexical = LexicalIndex(self.texts)
+            self.index_seconds += time.perf_counter() - started
 
     def search(self, queries: Sequence[str], k: int) -> list[Hits]:
         """(index, score) of the ``k`` best texts for each query; fewer only where lexical search finds fewer."""
