@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,6 +26,23 @@ Model = Annotated[str, typer.Option(help="bundled name, local folder or Hub id")
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 Embedder = Annotated[str, typer.Option(help="'embedder' (the lab's own), a sentence-transformers folder or a Hub id")]
 Folder = Annotated[Path, typer.Argument(help="task folder")]
+Margin = Annotated[float, typer.Option(help="accuracy (share of 1) that a cheaper arm may lose")]
+Requests = Annotated[int, typer.Option(help="requests a month")]
+HourPrice = Annotated[float, typer.Option(help="price of the machine; the default is an example")]
+Hosting = Annotated[str, typer.Option(help="shared (seconds of work are paid), dedicated (idle hours too) or api (tokens)")]
+PromptPrice = Annotated[float, typer.Option(help="of an API")]
+CachedPrice = Annotated[float, typer.Option(help="of an API, for prompt tokens it has cached")]
+CompletionPrice = Annotated[float, typer.Option(help="of an API")]
+PriceName = Annotated[str, typer.Option(help="a name from lab prices: sets the prices above and the hosting")]
+PriceFile = Annotated[Path | None, typer.Option(help="a price table of your own (TOML), read before the lab's")]
+Months = Annotated[int, typer.Option(help="months over which fixed costs are spread")]
+Updates = Annotated[float, typer.Option(help="how often the knowledge changes")]
+PeoplePrice = Annotated[float, typer.Option(help="an hour of labelling, writing and evaluating; shown apart, 0 by default")]
+LabelMinutes = Annotated[float, typer.Option(help="a labelled example takes")]
+DocumentHours = Annotated[float, typer.Option(help="to write and keep the documents")]
+EvaluationHours = Annotated[float, typer.Option(help="to judge the system")]
+LatencyLimit = Annotated[float | None, typer.Option(help="seconds a request may take")]
+ForgettingLimit = Annotated[float | None, typer.Option(help="accuracy (share of 1) that a trained arm may lose on the probes, where its weights also serve others")]
 DEFAULT_MODEL = "nano"
 INTERRUPTED = 130
 
@@ -64,11 +81,10 @@ def decide(
     budget: Annotated[str, typer.Option(help="drop cells, dearest first, until the forecast fits: 20m, 2h")] = "",
     device: Device = "auto",
     embedder: Embedder = "embedder",
-    margin: Annotated[float, typer.Option(help="accuracy (share of 1) that a cheaper arm may lose")] = 0.05,
-    monthly_requests: Annotated[int, typer.Option(help="requests a month")] = 10_000,
-    price_per_hour_usd: Annotated[float, typer.Option(help="price of the machine; the default is an example")] = 1.0,
-    months: Annotated[int, typer.Option(help="months over which fixed costs are spread")] = 12,
-    latency_limit: Annotated[float | None, typer.Option(help="seconds a request may take")] = None,
+    margin: Margin = 0.05, monthly_requests: Requests = 10_000, price_per_hour_usd: HourPrice = 1.0, hosting: Hosting = "shared", usd_per_million_prompt_tokens: PromptPrice = 0.0,
+    usd_per_million_cached_tokens: CachedPrice = 0.0, usd_per_million_completion_tokens: CompletionPrice = 0.0, price: PriceName = "", prices: PriceFile = None, months: Months = 12,
+    updates_a_month: Updates = 0.0, people_usd_per_hour: PeoplePrice = 0.0, minutes_a_label: LabelMinutes = 1.0, document_hours: DocumentHours = 0.0, evaluation_hours: EvaluationHours = 0.0,
+    latency_limit: LatencyLimit = None, forgetting_limit: ForgettingLimit = None,
     out: Annotated[Path | None, typer.Option(help="folder of the report")] = None,
     fresh: Annotated[bool, typer.Option(help="measure on this machine; of committed studies reuse only what validation chose")] = False,
     allow_leak: Annotated[bool, typer.Option(help="run although test items stand in train; the report says so")] = False,
@@ -87,8 +103,17 @@ def decide(
     command = "lab decide " + shlex.join(_repeatable(sys.argv))
     run_decide(console, command=command, folder=task, model_name=model, method_names=_names(methods), ranks=_numbers(ranks, "--ranks"), sizes=_numbers(sizes, "--sizes"),
                seeds=seeds, budget=budget, device=device, embedder=embedder, out=out, fresh=fresh, allow_leak=allow_leak, allow_scorer_code=allow_scorer_code,
-               plan_only=plan_only, plan_json=plan_json, redact=redact, job=job, forgetting=forgetting, probe_folders=probes or [], general_text=general_text, settings={"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
-                                                  "latency_limit_seconds": latency_limit})
+               plan_only=plan_only, plan_json=plan_json, redact=redact, job=job, forgetting=forgetting, probe_folders=probes or [], general_text=general_text, settings=_settings(locals()))
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    """A command's options as fields of ``lab.decide.Settings``; a named price fills in its own."""
+    from lab.prices import price_fields
+
+    names = ("margin", "monthly_requests", "price_per_hour_usd", "hosting", "usd_per_million_prompt_tokens", "usd_per_million_cached_tokens", "usd_per_million_completion_tokens", "months",
+             "updates_a_month", "people_usd_per_hour", "minutes_a_label", "document_hours", "evaluation_hours", "forgetting_limit")
+    named = price_fields(options["price"], options["prices"]) if options["price"] else {}
+    return {n: options[n] for n in names} | {"latency_limit_seconds": options["latency_limit"]} | named
 
 
 def _repeatable(arguments: list[str]) -> list[str]:
@@ -138,13 +163,15 @@ def report(
     study: Annotated[Path, typer.Argument(help="study.json or its folder")],
     out: Annotated[Path | None, typer.Option(help="folder to write to; the study's own by default")] = None,
     redact: Annotated[bool, typer.Option(help="leave every text of the task out of the report")] = False,
-    margin: float = 0.05, monthly_requests: int = 10_000, price_per_hour_usd: float = 1.0, months: int = 12, latency_limit: float | None = None,
+    margin: Margin = 0.05, monthly_requests: Requests = 10_000, price_per_hour_usd: HourPrice = 1.0, hosting: Hosting = "shared", usd_per_million_prompt_tokens: PromptPrice = 0.0,
+    usd_per_million_cached_tokens: CachedPrice = 0.0, usd_per_million_completion_tokens: CompletionPrice = 0.0, price: PriceName = "", prices: PriceFile = None, months: Months = 12,
+    updates_a_month: Updates = 0.0, people_usd_per_hour: PeoplePrice = 0.0, minutes_a_label: LabelMinutes = 1.0, document_hours: DocumentHours = 0.0, evaluation_hours: EvaluationHours = 0.0,
+    latency_limit: LatencyLimit = None, forgetting_limit: ForgettingLimit = None,
 ) -> None:
     """Write HTML, Markdown and JSON from a stored study, without running anything."""
     from lab.commands import run_report
 
-    run_report(console, study, out, redact, {"margin": margin, "monthly_requests": monthly_requests, "price_per_hour_usd": price_per_hour_usd, "months": months,
-                                     "latency_limit_seconds": latency_limit})
+    run_report(console, study, out, redact, _settings(locals()))
 
 
 @app.command()
@@ -167,6 +194,14 @@ def open_(
     from lab.commands import run_open
 
     run_open(console, edit, port)
+
+
+@app.command()
+def prices(file: PriceFile = None) -> None:
+    """List the price table: what each price is, where it comes from and when it was read."""
+    from lab.commands import run_prices
+
+    run_prices(console, file)
 
 
 @app.command()

@@ -236,6 +236,16 @@ def run_share(console: Console, out: Path, folders: list[Path]) -> None:
     console.print(f"{out / 'index.html'}: {len(listed)} reports", highlight=False, soft_wrap=True)
 
 
+def run_prices(console: Console, file: Path | None) -> None:
+    """One line a price."""
+    from lab.prices import read_prices
+
+    for price in read_prices(file):
+        console.print(f"{price.name:<24} {price.words}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{'':<24} {price.date}: {price.source}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    console.print("Take one with: lab decide ... --price NAME; your own table with --prices FILE.", highlight=False)
+
+
 def run_runs(console: Console) -> None:
     """One line a study and one a result, damaged ones marked."""
     from lab.live.shelf import Shelf

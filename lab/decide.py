@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lab.measure.cost import Prices, break_even, monthly_usd
 from lab.measure.evidence import ArmEvidence, Evidence, PairEvidence, evidence, percent, points
 from lab.measure.statistics import items_needed
 from lab.schema import LabError
@@ -20,27 +21,27 @@ POOR = 0.5
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the user decides by."""
+class Settings(Prices):
+    """What the user decides by: prices and use, and the limits."""
 
     margin: float = 0.05
     """Accuracy (share of 1) that a cheaper arm may lose."""
     monthly_requests: int = 10_000
-    price_per_hour_usd: float = 1.0
-    """Of the machine that trains and serves; an example to be replaced by the user's own."""
-    months: int = 12
-    """How long the system will run: the fixed cost is spread over them."""
     latency_limit_seconds: float | None = None
+    forgetting_limit: float | None = None
+    """Headline accuracy drop that is still allowed; None: the adapter serves this task alone, and forgetting is shown, not limiting."""
 
     def __post_init__(self) -> None:
-        for name in ("margin", "monthly_requests", "price_per_hour_usd", "months"):
-            value = getattr(self, name)
-            if not value >= 0 or (name in ("margin", "months") and value == 0):
-                raise LabError(f"--{name.replace('_', '-')} {value}: a positive number is needed")
+        super().__post_init__()
+        for name in ("margin", "monthly_requests"):
+            if not getattr(self, name) >= 0 or (name == "margin" and self.margin == 0):
+                raise LabError(f"--{name.replace('_', '-')} {getattr(self, name)}: a positive number is needed")
         if self.margin >= 1:
             raise LabError(f"--margin {self.margin:g}: a share of 1 is needed; 0.05 means 5 points")
         if self.latency_limit_seconds is not None and not self.latency_limit_seconds > 0:
             raise LabError(f"--latency-limit {self.latency_limit_seconds}: seconds above 0 are needed")
+        if self.forgetting_limit is not None and not 0 <= self.forgetting_limit < 1:
+            raise LabError(f"--forgetting-limit {self.forgetting_limit:g}: a share of 1 is needed; 0.05 means 5 points")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class ArmResult(ArmEvidence):
     """An arm with what the settings make of it."""
 
     monthly_usd: float = 0.0
+    """Making, updates and requests; people are not in it."""
+    making_usd: float = 0.0
+    updates_usd: float = 0.0
+    requests_usd: float = 0.0
+    people_usd: float = 0.0
     excluded: str = ""
     """Why it can't be chosen; empty where it can."""
 
@@ -147,11 +153,16 @@ class Bounds:
 
 def _result(arm: ArmEvidence, settings: Settings) -> ArmResult:
     """The arm with its monthly cost, and marked where a limit or the base model rules it out."""
-    monthly = settings.price_per_hour_usd / 3600 * (arm.fixed_seconds / settings.months + arm.seconds_per_request * settings.monthly_requests)
+    cost = monthly_usd(arm.used, settings, settings.monthly_requests)
     excluded = arm.unfit
     if not excluded and settings.latency_limit_seconds is not None and arm.latency_seconds > settings.latency_limit_seconds:
         excluded = f"takes {arm.latency_seconds:.2f} s for one request alone, the limit is {settings.latency_limit_seconds:g} s"
-    return ArmResult(**asdict(arm), monthly_usd=monthly, excluded=excluded)
+    if not excluded and settings.forgetting_limit is not None and arm.changes_weights:
+        if arm.forgetting is None:
+            excluded = "what it forgets was not measured, and there is a limit on it"
+        elif arm.forgetting_high > settings.forgetting_limit:
+            excluded = f"may forget up to {points(arm.forgetting_high)} of what the base model could (measured {points(arm.forgetting)}), the limit is {points(settings.forgetting_limit)}"
+    return ArmResult(**asdict(arm), monthly_usd=cost.total, making_usd=cost.making, updates_usd=cost.updates, requests_usd=cost.requests, people_usd=cost.people, excluded=excluded)
 
 
 def _cost_order(arm: ArmResult, comparable: bool) -> tuple[float, float]:
@@ -199,21 +210,13 @@ def _reasons(chosen: ArmResult, ordered: list[ArmResult], arms: list[ArmResult],
 
 def _would_change(chosen: ArmResult, eligible: list[ArmResult], bounds: Bounds, settings: Settings, comparable: bool) -> list[str]:
     """Volumes at which an arm of no lower quality becomes the cheaper one."""
-    if not comparable:
+    if not comparable or settings.hosting == "dedicated":
         return []
     changes = []
     for other in eligible:
         if other is chosen or not all(bounds.no_worse(other, b) for b in eligible if b is not other):
             continue
-        volume = break_even(chosen.fixed_seconds / settings.months, chosen.seconds_per_request, other.fixed_seconds / settings.months, other.seconds_per_request)
-        if volume is not None:
-            changes.append(f"{'Above' if other.seconds_per_request < chosen.seconds_per_request else 'Below'} {volume:,.0f} requests a month {other.label} becomes the cheaper one.")
+        found = break_even((chosen.label, chosen.used), (other.label, other.used), settings)
+        if found.volume is not None:
+            changes.append(f"{'Above' if found.cheaper_above == other.label else 'Below'} {found.volume:,.0f} requests a month {other.label} becomes the cheaper one.")
     return changes
-
-
-def break_even(fixed_first: float, each_first: float, fixed_second: float, each_second: float) -> float | None:
-    """Requests at which two cost lines cross; None where they never do for a positive number."""
-    if each_first == each_second:
-        return None
-    volume = (fixed_second - fixed_first) / (each_first - each_second)
-    return volume if volume > 0 else None

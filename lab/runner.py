@@ -47,7 +47,7 @@ class Runner(Producer):
 
     def run(self, plan: Plan, findings: list[Finding] | None = None, probes: dict[str, Any] | None = None, after_cell: Callable[[Study], None] = lambda study: None) -> Study:
         """Search, adapt, complete and score every cell of the plan; ``after_cell`` sees the study as it grows."""
-        study = self.new_study(plan, findings or [])
+        study, started = self.new_study(plan, findings or []), time.perf_counter()
         study.probes = probes or {}
         prober = Prober(self.model, self.store, self.progress)
         if self.probes and any(self.is_probed(c, plan) for c in plan.cells):
@@ -67,6 +67,7 @@ class Runner(Producer):
                 after_cell(study)
                 self.progress.finished(cell, measured.accuracy)
         study.cells += self.baselines(plan)
+        study.made["seconds"] = time.perf_counter() - started
         study.made["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         after_cell(study)
         return study

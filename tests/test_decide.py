@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lab.decide import Settings, break_even, decide
+from lab.decide import Settings, decide
 from lab.schema import LabError
 from lab.study import Cell, Study
 
@@ -128,12 +128,6 @@ def test_volume_turns_the_decision():
     assert decide(s, Settings(monthly_requests=1_000_000, months=1)).chosen == "lora r16"
     change = decide(s, Settings(monthly_requests=100, months=1)).would_change[0]
     assert change == "Above 40,000 requests a month lora r16 becomes the cheaper one."
-
-
-def test_break_even_by_hand():
-    assert break_even(0, 0.1, 3600, 0.01) == pytest.approx(40_000)
-    assert break_even(0, 0.1, 3600, 0.1) is None
-    assert break_even(0, 0.01, 3600, 0.1) is None
 
 
 def test_bad_settings_are_refused():

@@ -11,7 +11,7 @@ import pytest
 
 LAB = Path(__file__).resolve().parents[1] / "lab"
 LAYERS = [
-    {"schema"}, {"study", "families"}, {"tasks"}, {"store"}, {"models"}, {"measure"}, {"context", "weights"}, {"methods", "world"}, {"plan"}, {"producing"}, {"abilities"}, {"decide", "runner"},
+    {"schema"}, {"study", "families", "prices"}, {"tasks"}, {"store"}, {"models"}, {"measure"}, {"context", "weights"}, {"methods", "world"}, {"plan"}, {"producing"}, {"abilities"}, {"decide", "runner"},
     {"report"}, {"forecast", "cards", "terminal"}, {"live"}, {"commands"}, {"cli"}, {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -9,7 +9,7 @@ Pure arithmetic over measured seconds and tokens; the report's page repeats ``mo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from scipy import special
 
@@ -42,8 +42,9 @@ class Prices:
     def __post_init__(self) -> None:
         if self.hosting not in HOSTINGS:
             raise LabError(f"--hosting {self.hosting}: one of {', '.join(HOSTINGS)}")
-        for name, value in vars(self).items():
-            if name != "hosting" and not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+        for name in (f.name for f in fields(Prices) if f.name != "hosting"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
                 raise LabError(f"--{name.replace('_', '-')} {value}: a number from 0 is needed")
         if self.months < 1:
             raise LabError(f"--months {self.months}: at least 1")
@@ -125,7 +126,7 @@ def break_even(first: tuple[str, Used], second: tuple[str, Used], prices: Prices
     On dedicated machines cost is a staircase of whole machines, so the lines are those of shared seconds; the table says so.
     """
     (name_a, a), (name_b, b) = first, second
-    flat = Prices(**(vars(prices) | {"hosting": "shared"})) if prices.hosting == "dedicated" else prices
+    flat = replace(prices, hosting="shared") if prices.hosting == "dedicated" else prices
     hour, api = flat.price_per_hour_usd / 3600, flat.hosting == "api"
     at_zero = [monthly_usd(u, flat, 0) for u in (a, b)]
     numerator = at_zero[1].total - at_zero[0].total

@@ -7,11 +7,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
+from statistics import stdev
 from typing import Any
 
 from lab.measure.arms import Arm, arms_at
+from lab.measure.cost import Used
+from lab.measure.forgetting import forgotten
 from lab.measure.statistics import Comparison, holm
 from lab.schema import LabError
 from lab.study import Study
@@ -53,6 +57,31 @@ class ArmEvidence:
     outcomes: dict[str, int]
     unfit: str
     """Why the base model can't be asked this way; empty where it can."""
+    seconds_error: float = 0.0
+    """Standard error of ``seconds_per_request``."""
+    fixed_error: float = 0.0
+    """Standard error of ``fixed_seconds``, from how much the seeds' trainings differ."""
+    latency_p95_seconds: float = 0.0
+    side_latency_seconds: float = 0.0
+    """Median of one request alone with the adapter beside the weights; 0 where there is none."""
+    update_seconds: float = 0.0
+    """To take in changed documents: indexing again, and training again where they were studied."""
+    labels: int = 0
+    reads_documents: bool = False
+    changes_weights: bool = False
+    trained_parameters: int = 0
+    training_peak_bytes: float = 0.0
+    peak_bytes: float = 0.0
+    forgetting: float | None = None
+    """The headline accuracy drop (``lab.measure.forgetting``); None where it was not measured."""
+    forgetting_low: float = 0.0
+    forgetting_high: float = 0.0
+
+    @property
+    def used(self) -> Used:
+        """What its costs are made of."""
+        return Used(self.fixed_seconds, self.seconds_per_request, self.seconds_error, self.fixed_error, self.prompt_tokens, self.cached_tokens, self.completion_tokens,
+                    self.update_seconds, self.labels, self.reads_documents)
 
 
 @dataclass(frozen=True)
@@ -122,15 +151,27 @@ def _missing(study: Study, arms: list[Arm]) -> str:
 
 
 def _arm(study: Study, arm: Arm, best: Arm) -> ArmEvidence:
-    fixed, elsewhere = fixed_seconds(study, arm)
-    seconds = arm.usage("seconds") + arm.usage("context_seconds")
-    parts = {name: value for name in arm.cells[0].parts if (value := arm.part(name)) is not None}
-    return ArmEvidence(arm.name, arm.label, arm.rank, arm.accuracy, *arm.interval, len(arm.cells), fixed, elsewhere, seconds, arm.usage("latency_seconds") or seconds,
-                       arm.usage("prompt_tokens"), arm.usage("cached_tokens"), arm.usage("completion_tokens"), parts, arm.recall(), arm.outcomes(), _unfit(study, arm, best))
+    fixed, elsewhere, trainings = fixed_seconds(study, arm)
+    own, seconds = arm.cells[0], arm.usage("seconds") + arm.usage("context_seconds")
+    parts = {name: value for name in own.parts if (value := arm.part(name)) is not None}
+    seeds = [c.usage.get("training_seconds", 0.0) for c in arm.cells]
+    errors = [c.usage.get("seconds_error", 0.0) for c in arm.cells]
+    studied = bool(own.study)
+    update = max(c.usage.get("index_seconds", 0.0) for c in arm.cells) + (arm.usage("study_seconds") + arm.usage("training_seconds") if studied else 0.0)
+    lost = forgotten(study, arm.name, own.size, arm.rank) if own.adaptation else None
+    drop = lost.headline if lost else None
+    return ArmEvidence(
+        arm.name, arm.label, arm.rank, arm.accuracy, *arm.interval, len(arm.cells), fixed, elsewhere, seconds, arm.usage("latency_seconds") or seconds,
+        arm.usage("prompt_tokens"), arm.usage("cached_tokens"), arm.usage("completion_tokens"), parts, arm.recall(), arm.outcomes(), _unfit(study, arm, best),
+        seconds_error=math.hypot(*errors) / len(errors), fixed_error=stdev(seeds) * math.sqrt(trainings) if len(seeds) > 1 and trainings else 0.0,
+        latency_p95_seconds=arm.usage("latency_p95_seconds"), side_latency_seconds=arm.usage("side_latency_seconds"), update_seconds=update, labels=own.size or 0,
+        reads_documents=own.context.get("name") == "passages" or studied, changes_weights=bool(own.adaptation), trained_parameters=int(own.usage.get("trained_parameters", 0)),
+        training_peak_bytes=max(c.usage.get("training_peak_bytes", 0.0) for c in arm.cells), peak_bytes=max(c.usage.get("peak_bytes", 0.0) for c in arm.cells),
+        forgetting=drop.drop if drop else None, forgetting_low=drop.low if drop else 0.0, forgetting_high=drop.high if drop else 0.0)
 
 
-def fixed_seconds(study: Study, arm: Arm) -> tuple[float, float]:
-    """Seconds to make one such arm, and seconds of its search that another machine took (never added to the first).
+def fixed_seconds(study: Study, arm: Arm) -> tuple[float, float, int]:
+    """Seconds to make one such arm, seconds of its search that another machine took (never added to the first), and trainings in the first.
 
     All trials of its search (at this size and rank, where it had one of its own), every study stage that they went on from, and a training of the arm's own
     where none of the trials was it.
@@ -142,8 +183,10 @@ def fixed_seconds(study: Study, arm: Arm) -> tuple[float, float]:
     trials = searches[0]["trials"] if searches else []
     here = [t for t in trials if t["machine"] == own.machine]
     stages = {t["study"]: t["study_seconds"] for t in here} | {own.study: own.usage.get("study_seconds", 0.0)}
-    training = 0.0 if own.adaptation in {t["adaptation"] for t in here} else own.usage.get("training_seconds", 0.0)
-    return sum(t["seconds"] for t in here) + sum(stages.values()) + training, sum(t["seconds"] + t["study_seconds"] for t in trials if t not in here)
+    again = own.adaptation not in {t["adaptation"] for t in here}
+    training = own.usage.get("training_seconds", 0.0) if again else 0.0
+    trainings = sum(bool(t["adaptation"]) for t in here) + (again and training > 0)
+    return sum(t["seconds"] for t in here) + sum(stages.values()) + training, sum(t["seconds"] + t["study_seconds"] for t in trials if t not in here), trainings
 
 
 def _unfit(study: Study, arm: Arm, best: Arm) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 import altair as alt
 
 from lab.measure.arms import arm_of
+from lab.measure.cost import Prices, monthly_usd
 from lab.measure.evidence import ArmEvidence
+from lab.measure.forgetting import Forgotten
 from lab.study import Study
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7A7A7A")
@@ -108,8 +110,53 @@ def cost_chart(rows: Rows) -> alt.LayerChart:
     ).properties(height=300, width="container", padding={"left": 5, "right": 110, "top": 5, "bottom": 5})
 
 
-def svg(chart: alt.LayerChart, width: int = 640) -> str:
-    """The chart as an SVG file on white, for Markdown and for pages without script."""
+def volumes_shown(requests: int) -> list[float]:
+    """Monthly volumes at which cost lines are drawn: four a decade from 100 to ten million, and the user's own."""
+    return sorted({10 ** (n / 4) for n in range(8, 29)} | {float(max(1, requests))})
+
+
+def line_rows(arms: Sequence[ArmEvidence], prices: Prices, requests: int) -> list[dict[str, Any]]:
+    """Dollars a month of every arm by volume."""
+    return [{"arm": a.label, "colour": colour_of(a.name), "mark": mark_of(a.name), "requests": v, "usd": monthly_usd(a.used, prices, v).total, "own": v == requests}
+            for a in arms for v in volumes_shown(requests)]
+
+
+def lines_chart(rows: Rows) -> alt.LayerChart:
+    """Dollars a month by monthly volume, both logarithmic: where lines cross two arms cost the same; dots mark the user's own volume."""
+    base = alt.Chart(_data(rows)).transform_filter("datum.usd > 0")
+    x = alt.X("requests:Q", scale=alt.Scale(type="log", domain=[100, 1e7], clamp=True), title="requests a month (logarithmic)", axis=alt.Axis(format="~s", tickCount=6))
+    y = alt.Y("usd:Q", scale=alt.Scale(type="log", nice=True), title="USD a month (logarithmic)", axis=alt.Axis(format="~g", tickCount=6))
+    own = base.transform_filter("datum.own")
+    return alt.layer(
+        base.mark_line(strokeWidth=2).encode(x=x, y=y, color=COLOUR, detail="arm:N", tooltip=["arm:N", alt.Tooltip("requests:Q", format=",.0f"), alt.Tooltip("usd:Q", format=".3g")]),
+        own.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=COLOUR, shape=SHAPE, tooltip=["arm:N", alt.Tooltip("usd:Q", format=".3g")]),
+        base.transform_window(last="rank()", sort=[alt.SortField("requests", "descending")], groupby=["arm"]).transform_filter("datum.last == 1")
+            .mark_text(align="left", dx=6, fontSize=11).encode(x=x, y=y, text="arm:N", color=COLOUR),
+    ).properties(height=300, width="container", padding={"left": 5, "right": 110, "top": 5, "bottom": 5})
+
+
+def drop_rows(lost: Sequence[Forgotten]) -> list[dict[str, Any]]:
+    """One row an arm and probe: accuracy drop in points, positive is worse."""
+    return [{"arm": f.method + (f" r{f.rank}" if f.rank else "") + (" (in the prompt)" if f.in_context else ""), "colour": colour_of(f.method), "mark": mark_of(f.method), "probe": c.probe.replace("_", " "),
+             "drop": 100 * c.drop, "low": 100 * c.low, "high": 100 * c.high, "text": f"{100 * c.before:.1f} % before, {100 * c.after:.1f} % after"} for f in lost for c in f.changes]
+
+
+def drop_chart(rows: Rows) -> alt.FacetChart:
+    """Accuracy drop by probe, one panel an arm, with 95 % intervals; right of the line is forgotten."""
+    x = alt.X("drop:Q", title="accuracy drop, points (positive is worse)", scale=alt.Scale(domain=[-30, 100], clamp=True))
+    y = alt.Y("probe:N", title=None, sort=None)
+    base = alt.Chart()
+    layered = alt.layer(
+        base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0)),
+        base.mark_rule(strokeWidth=2, opacity=0.6).encode(x=alt.X("low:Q", scale=alt.Scale(domain=[-30, 100], clamp=True)), x2="high:Q", y=y, color=COLOUR),
+        base.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=COLOUR, shape=SHAPE, tooltip=["arm:N", "probe:N", alt.Tooltip("drop:Q", format=".1f"), "text:N"]),
+        data=_data(rows)).properties(width=250, height=alt.Step(20))
+    return layered.facet(facet=alt.Facet("arm:N", title=None, sort=None), columns=2)
+
+
+def svg(chart: alt.LayerChart | alt.FacetChart, width: int = 640) -> str:
+    """The chart as an SVG file on white, for Markdown and for pages without script; a faceted one keeps its panels' own width."""
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(chart.properties(width=width).configure(background="white").to_dict())
+    sized = chart if isinstance(chart, alt.FacetChart) else chart.properties(width=width)
+    return vl_convert.vegalite_to_svg(sized.configure(background="white").to_dict())

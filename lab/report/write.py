@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,23 @@ from markupsafe import Markup
 
 from lab.decide import Decision, Settings, verdict
 from lab.measure.arms import arm_of, arms_at
+from lab.measure.cost import break_even, request_usd
 from lab.measure.evidence import evidence
-from lab.report.charts import arm_rows, colour_of, cost_chart, mark_of, quality_chart, size_chart, size_rows, svg
+from lab.measure.forgetting import HEADLINE, Forgotten, forgotten
+from lab.report.charts import (
+    arm_rows,
+    colour_of,
+    cost_chart,
+    drop_chart,
+    drop_rows,
+    lines_chart,
+    mark_of,
+    quality_chart,
+    size_chart,
+    size_rows,
+    svg,
+    volumes_shown,
+)
 from lab.study import Study
 
 PART_NAMES = {"format": "format holds", "content": "content right", "f1": "token F1"}
@@ -30,6 +47,8 @@ SCHEMA_FILE = "decision.schema.json"
 def _environment(html: bool) -> Environment:
     environment = Environment(loader=PackageLoader("lab.report"), autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f} %"
+    environment.filters["volume"] = lambda number: "no end" if number == math.inf else f"{number:,.0f}"
+    environment.filters["usd"] = lambda number: "" if number is None else f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
     environment.filters["points"] = lambda share: f"{100 * share:+.1f}"
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
     return environment
@@ -42,6 +61,8 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
         "controls": controls_table(study), "grid": grid_table(study), "choices": choices_table(study),
         "volumes": volumes(decision.settings), "margins": margins(decision.settings),
         "outcomes": {"c": "correct", "w": "wrong", "m": "malformed", "t": "truncated", "r": "refused", "e": "error"},
+        "cost": cost_table(decision), "even": even_table(decision), "lost": lost_of(study), "headline": HEADLINE, "plan_seconds": plan_seconds(study),
+        "drops": Markup(svg(drop_chart(drop_rows(lost_of(study))))) if lost_of(study) else "",
         "recalls": any(a.recall for a in decision.arms), "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
     }
 
@@ -70,12 +91,42 @@ def page_data(study: Study, decision: Decision, items: dict[str, Any] | None) ->
     """All numbers that the page's controls choose among: the evidence at every size and rank, rows and specs of the charts."""
     sizes, ranks = study.sizes(), [None, *ranks_of(study)] if len(ranks_of(study)) > 1 else [None]
     names = study.arms()
-    charts = {"quality": quality_chart("arms"), "cost": cost_chart("arms")} | ({"sizes": size_chart("sizes", names, sizes)} if len(sizes) > 1 else {})
+    charts = {"quality": quality_chart("arms"), "cost": cost_chart("arms"), "lines": lines_chart("lines")} | ({"sizes": size_chart("sizes", names, sizes)} if len(sizes) > 1 else {})
     return {
         "scenes": [evidence(study, size, rank).as_json() for size in sizes or [None] for rank in ranks], "sizes": sizes, "ranks": ranks, "volumes": volumes(decision.settings), "margins": margins(decision.settings), "parts": parts_of(decision),
         "recalls": any(a.recall for a in decision.arms), "colours": {n: colour_of(n) for n in names}, "marks": {n: mark_of(n) for n in names},
         "size_rows": [{"rank": rank, "rows": size_rows(study, rank)} for rank in ranks] if len(sizes) > 1 else [],
-        "charts": {name: chart.to_dict() for name, chart in charts.items()}, "items": items}
+        "settings": asdict(decision.settings), "line_volumes": volumes_shown(100), "charts": {name: chart.to_dict() for name, chart in charts.items()}, "items": items}
+
+
+def cost_table(decision: Decision) -> list[dict[str, Any]]:
+    """What each arm costs at the settings, people apart."""
+    requests = decision.settings.monthly_requests
+    return [{"label": a.label, "making": a.making_usd, "updates": a.updates_usd, "thousand": 1000 * request_usd(a.used, decision.settings), "monthly": a.monthly_usd,
+             "correct": a.monthly_usd / (requests * a.accuracy) if requests and a.accuracy else None, "people": a.people_usd, "latency": a.latency_seconds, "p95": a.latency_p95_seconds,
+             "side": a.side_latency_seconds, "training_peak": a.training_peak_bytes, "peak": a.peak_bytes, "parameters": a.trained_parameters} for a in decision.arms]
+
+
+def even_table(decision: Decision) -> list[dict[str, Any]]:
+    """Break-even volume of every pair of arms."""
+    rows = []
+    for first, second in combinations(decision.arms, 2):
+        found = break_even((first.label, first.used), (second.label, second.used), decision.settings)
+        rows.append({"pair": f"{first.label} and {second.label}", "volume": found.volume, "low": found.low, "high": found.high, "cheaper": found.cheaper_above})
+    return rows
+
+
+def lost_of(study: Study) -> list[Forgotten]:
+    """What every probed arm forgot, at each rank."""
+    found = (forgotten(study, name, None, rank) for name in dict.fromkeys(p.method for p in study.probed if p.method)
+             for rank in sorted({p.rank for p in study.probed if p.method == name and p.rank is not None}) or [None])
+    return [f for f in found if f]
+
+
+def plan_seconds(study: Study) -> dict[str, float] | None:
+    """Forecast of the whole run beside what its cells took, where it measured everything itself."""
+    forecast, measured = study.plan.get("forecast_seconds"), study.made.get("seconds")
+    return {"forecast": forecast, "measured": measured} if forecast and measured else None
 
 
 def controls_table(study: Study) -> list[dict[str, Any]]:

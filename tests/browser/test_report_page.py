@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from lab.decide import Settings, decide
+from lab.measure.cost import break_even
 from lab.report.write import margins, volumes, write_report
 from tests.test_decide import outcomes, study_of
 
@@ -17,13 +18,17 @@ def rich_study():
     """Three trained arms with ranks and sizes, two prompted ones; costs that cross; one near tie."""
     study = study_of({"rag": [outcomes(0.72, 400, 0)], "zero_shot": [outcomes(0.1, 400, 9)]},
                      {"rag": {"seconds": 0.4, "latency_seconds": 0.5}, "zero_shot": {"seconds": 0.02}})
-    from lab.study import Cell
+    from lab.study import Cell, Probed
 
     for name, rate in (("lora", 0.6), ("rag_lora", 0.74)):
         for rank, size, seed in itertools.product((4, 16), (100, 400), (0, 1, 2)):
             extra = (0.08 if size == 400 else 0) + (0.05 if rank == 16 else 0)
             study.cells.append(Cell(name, seed, size, rank, machine="m", validation=0.5 + extra, outcomes=outcomes(rate + extra, 400, 10 * seed + rank + size),
-                                    usage={"seconds": 0.05 if name == "lora" else 0.2, "latency_seconds": 0.1, "prompt_tokens": 90, "completion_tokens": 5, "training_seconds": 3000.0}))
+                                    adaptation=f"{name} {rank} {size} {seed}", context={"name": "none" if name == "lora" else "passages"},
+                                    usage={"seconds": 0.05 if name == "lora" else 0.2, "seconds_error": 0.004, "latency_seconds": 0.1, "prompt_tokens": 90, "cached_tokens": 20, "completion_tokens": 5,
+                                           "training_seconds": 3000.0 + 50 * seed, "index_seconds": 40.0}))
+            study.probed.append(Probed("word_operations", "words", name, seed, 400, rank, outcomes=outcomes(0.8 if name == "lora" else 0.5, 200, seed + rank)))
+    study.probed.append(Probed("word_operations", "words", outcomes=outcomes(0.9, 200, 77)))
     study.plan = {"dropped": []}
     study.settings = {"seeds": 3, "embedder": "embedder", "alpha": "alpha", "command": "lab decide x"}
     study.model |= {"parameters": 5, "revision": "r" * 20}
@@ -41,7 +46,7 @@ def written(tmp_path_factory):
 
 
 def set_slider(page, name, value):
-    page.evaluate("([id, v]) => { const e = document.getElementById(id); e.value = v; e.dispatchEvent(new Event('input')); }", [name, str(value)])
+    page.evaluate("([id, v]) => { const e = document.getElementById(id); e.value = v; e.dispatchEvent(new Event('input', { bubbles: true })); }", [name, str(value)])
 
 
 def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
@@ -51,15 +56,25 @@ def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
     page.wait_for_selector("#chart-cost svg")
     offered, seen = volumes(Settings()), set()
     grid = itertools.product((0, 1), (0, 1, 2), (0, 6, 15), (0.5, 5.0, 12.0, 20.0), (0.0, 1.0, 30.0), (1, 36), ("", "0.3", "0.01"))
-    for size, rank, volume, margin, price, months, latency in list(grid)[::5]:
-        for name, value in (("size", size), ("rank", rank), ("requests", volume), ("margin", margins(Settings()).index(margin / 100)), ("price", price), ("months", months), ("latency", latency)):
+    prices = itertools.cycle([("shared", 0.0, 0.0, ""), ("dedicated", 0.0, 0.0, "20"), ("api", 0.5, 2.0, ""), ("shared", 8.0, 0.0, "25"), ("api", 3.0, 0.1, "70")])
+    for (size, rank, volume, margin, price, months, latency), (hosting, updates, prompt_price, forgetting) in zip(list(grid)[::5], prices):
+        for name, value in (("hosting", hosting), ("updates", updates), ("prompt-price", prompt_price), ("completion-price", 1.5), ("forgetting", forgetting),
+                            ("size", size), ("rank", rank), ("requests", volume), ("margin", margins(Settings()).index(margin / 100)), ("price", price), ("months", months), ("latency", latency)):
             set_slider(page, name, value)
-        settings = Settings(margin=margin / 100, monthly_requests=offered[volume], price_per_hour_usd=price, months=months, latency_limit_seconds=float(latency) if latency else None)
+        settings = Settings(margin=margin / 100, monthly_requests=offered[volume], price_per_hour_usd=price, months=months, latency_limit_seconds=float(latency) if latency else None,
+                            hosting=hosting, updates_a_month=updates, usd_per_million_prompt_tokens=prompt_price, usd_per_million_completion_tokens=1.5,
+                            forgetting_limit=float(forgetting) / 100 if forgetting else None)
         wanted = decide(study, settings, (100, 400)[size], (None, 4, 16)[rank])
         got = page.evaluate("window.labDecision.decision")
         assert (got["chosen"], got["sentence"], got["reasons"], got["would_change"]) == (wanted.chosen, wanted.sentence, wanted.reasons, wanted.would_change), settings
         assert got["arms"][0]["monthly_usd"] == pytest.approx(wanted.arms[0].monthly_usd)
         assert page.inner_text("#sentence") == wanted.sentence
+        for got_arm, arm in zip(got["arms"], wanted.arms):
+            assert [got_arm[k] for k in ("making_usd", "updates_usd", "requests_usd", "people_usd")] == pytest.approx([arm.making_usd, arm.updates_usd, arm.requests_usd, arm.people_usd]), settings
+        first, last = wanted.arms[0], wanted.arms[-1]
+        even, other = page.evaluate("(([a, b]) => breakEven(a, b, window.labDecision.settings))([window.labDecision.decision.arms[0], window.labDecision.decision.arms.at(-1)])"), \
+            break_even((first.label, first.used), (last.label, last.used), settings)
+        assert (even["volume"], even["cheaper_above"], even["low"], even["high"]) == (pytest.approx(other.volume), other.cheaper_above, pytest.approx(other.low), pytest.approx(other.high))
         seen.add(wanted.chosen)
     assert len(seen) >= 4, "the grid should cross verdicts, the undecided one among them"
 

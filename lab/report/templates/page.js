@@ -19,9 +19,12 @@ function row(values, chosen) {
 
 function settingsNow() {
   const number = (id) => Number(byId(id).value);
-  const limit = byId("latency").value;
+  const limit = byId("latency").value, forgetting = byId("forgetting").value, money = (id) => Math.max(0, number(id));
   return {
     margin: study.margins[number("margin")], monthly_requests: study.volumes[number("requests")], price_per_hour_usd: Math.max(0, number("price")), months: Math.max(1, Math.round(number("months"))),
+    hosting: byId("hosting").value, usd_per_million_prompt_tokens: money("prompt-price"), usd_per_million_cached_tokens: money("cached-price"), usd_per_million_completion_tokens: money("completion-price"),
+    updates_a_month: money("updates"), people_usd_per_hour: money("people"), minutes_a_label: study.settings.minutes_a_label, document_hours: study.settings.document_hours,
+    evaluation_hours: study.settings.evaluation_hours, forgetting_limit: forgetting !== "" && Number(forgetting) >= 0 ? Number(forgetting) / 100 : null,
     latency_limit_seconds: limit && Number(limit) > 0 ? Number(limit) : null,
   };
 }
@@ -29,7 +32,7 @@ function place() {
   return { size: study.sizes.length ? study.sizes[Number(byId("size").value)] : null, rank: study.ranks.length > 1 ? study.ranks[Number(byId("rank").value)] : null };
 }
 function sceneAt({ size, rank }) { return study.scenes.find((s) => s.size === size && s.rank === rank); }
-function money(usd) { return usd >= 100 ? whole(usd) : usd.toPrecision(3); }
+function money(usd) { return usd >= 100 ? whole(usd) : String(Number(usd.toPrecision(3))); }
 
 function update() {
   const settings = settingsNow(), where = place(), shown = sceneAt(where);
@@ -50,12 +53,23 @@ function update() {
     tr.append(make("td", p.words, "text"));
     return tr;
   }));
+  const requests = settings.monthly_requests, arms = decision.arms;
+  fill(byId("costs"), arms.map((a) => row([a.label, money(a.making_usd), money(a.updates_usd), money(1000 * requestUsd(a, settings)), money(a.monthly_usd),
+    requests && a.accuracy ? money(a.monthly_usd / (requests * a.accuracy)) : "", money(a.people_usd)], a.label === decision.chosen)));
+  fill(byId("even"), arms.flatMap((a, n) => arms.slice(n + 1).map((b) => {
+    const e = breakEven(a, b, settings), volume = (v) => (v === Infinity ? "no end" : whole(v));
+    const tr = row([`${a.label} and ${b.label}`, e.volume === null ? "never" : volume(e.volume), e.volume === null ? "" : `${volume(e.low)} to ${volume(e.high)}`]);
+    tr.append(make("td", !e.cheaper_above ? "equal" : e.cheaper_above + (e.volume === null ? " at every volume" : " above it"), "text"));
+    return tr;
+  })));
+  const shownVolumes = [...new Set([...study.line_volumes, Math.max(1, requests)])].sort((a, b) => a - b);
+  data.lines = arms.flatMap((a) => shownVolumes.map((v) => ({ arm: a.label, colour: study.colours[a.name], mark: study.marks[a.name], requests: v, usd: monthlyUsd(a, settings, v).total, own: v === requests })));
   const rows = decision.arms.map((a, n) => ({
     arm: a.label + (a.label === decision.chosen ? " (chosen)" : ""), colour: study.colours[a.name], mark: study.marks[a.name], order: n, accuracy: 100 * a.accuracy, low: 100 * a.low, high: 100 * a.high,
     text: percent(a.accuracy), monthly_usd: a.monthly_usd }));
   data.arms = rows;
   data.sizes = study.size_rows.find((s) => s.rank === where.rank)?.rows ?? [];
-  for (const [chart, name] of [["quality", "arms"], ["cost", "arms"], ["sizes", "sizes"]])
+  for (const [chart, name] of [["quality", "arms"], ["cost", "arms"], ["sizes", "sizes"], ["lines", "lines"]])
     if (views[chart]) views[chart].data(name, data[name].map((r) => ({ ...r }))).runAsync();
 }
 
@@ -66,7 +80,7 @@ async function draw() {
   const config = { background: "transparent", axis: { ...text, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontWeight: "normal" }, legend: { ...text, labelFontSize: 12 }, text: { fill: ink }, view: { stroke: line } };
   for (const [chart, spec] of Object.entries(study.charts)) {
     const target = byId("chart-" + chart);
-    if (target) views[chart] = (await vegaEmbed(target, { ...spec, datasets: { arms: data.arms, sizes: data.sizes } }, { ast: true, actions: false, renderer: "svg", config })).view;
+    if (target) views[chart] = (await vegaEmbed(target, { ...spec, datasets: { arms: data.arms, sizes: data.sizes, lines: data.lines } }, { ast: true, actions: false, renderer: "svg", config })).view;
   }
 }
 
@@ -87,7 +101,7 @@ function listItems() {
   }));
 }
 
-document.querySelectorAll(".controls input").forEach((input) => input.addEventListener("input", update));
+document.querySelectorAll(".controls input, .controls select").forEach((input) => input.addEventListener("input", update));
 if (study.items) ["first-arm", "second-arm"].forEach((id) => byId(id).addEventListener("change", listItems));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 document.documentElement.classList.add("live");

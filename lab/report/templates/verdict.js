@@ -35,12 +35,59 @@ class Bounds {
   seedsMatter(first, second) { return this.pair(first, second)[0].seed_variance > 0; }
 }
 
+// The arithmetic of lab/measure/cost.py.
+const HOURS_A_MONTH = 730;
+function requestUsd(arm, settings) {
+  if (settings.hosting === "api")
+    return ((arm.prompt_tokens - arm.cached_tokens) * settings.usd_per_million_prompt_tokens + arm.cached_tokens * settings.usd_per_million_cached_tokens
+      + arm.completion_tokens * settings.usd_per_million_completion_tokens) / 1e6;
+  return arm.seconds_per_request * settings.price_per_hour_usd / 3600;
+}
+function monthlyUsd(arm, settings, requests) {
+  const hour = settings.price_per_hour_usd / 3600;
+  let serving = requests * requestUsd(arm, settings);
+  if (settings.hosting === "dedicated")
+    serving = Math.max(1, Math.ceil(requests * arm.seconds_per_request / (HOURS_A_MONTH * 3600))) * HOURS_A_MONTH * settings.price_per_hour_usd;
+  const hours = arm.labels * settings.minutes_a_label / 60 + (arm.reads_documents ? settings.document_hours : 0) + settings.evaluation_hours;
+  const making = arm.fixed_seconds * hour / settings.months, updates = settings.updates_a_month * arm.update_seconds * hour;
+  return { making, updates, requests: serving, people: hours * settings.people_usd_per_hour / settings.months, total: making + updates + serving };
+}
+function fieller(numerator, numeratorVariance, denominator, denominatorVariance) {
+  const z = 1.959963984540054;
+  const a = denominator ** 2 - z ** 2 * denominatorVariance, b = -2 * numerator * denominator, c = numerator ** 2 - z ** 2 * numeratorVariance;
+  if (a === 0 && b === 0) return [-Infinity, Infinity];
+  if (a === 0) return b < 0 ? [-c / b, Infinity] : [-Infinity, -c / b];
+  const root = b * b - 4 * a * c;
+  if (root < 0) return [-Infinity, Infinity];
+  const ends = [(-b - Math.sqrt(root)) / (2 * a), (-b + Math.sqrt(root)) / (2 * a)].sort((x, y) => x - y);
+  if (a > 0) return ends;
+  return ends[1] > 0 ? [ends[1], Infinity] : [-Infinity, Infinity];
+}
+function breakEven(first, second, settings) {
+  const flat = settings.hosting === "dedicated" ? { ...settings, hosting: "shared" } : settings;
+  const hour = flat.price_per_hour_usd / 3600;
+  const numerator = monthlyUsd(second, flat, 0).total - monthlyUsd(first, flat, 0).total, denominator = requestUsd(first, flat) - requestUsd(second, flat);
+  const [low, high] = fieller(numerator, (first.fixed_error ** 2 + second.fixed_error ** 2) * (hour / flat.months) ** 2, denominator,
+    flat.hosting === "api" ? 0 : (first.seconds_error ** 2 + second.seconds_error ** 2) * hour ** 2);
+  const volume = denominator ? numerator / denominator : null;
+  if (volume === null || volume <= 0) {
+    const cheaper = numerator > 0 || (numerator === 0 && denominator < 0) ? first.label : numerator < 0 || denominator > 0 ? second.label : "";
+    return { volume: null, low: Math.max(0, low), high, cheaper_above: cheaper };
+  }
+  return { volume, low: Math.max(0, low), high, cheaper_above: denominator > 0 ? second.label : first.label };
+}
+
 function result(arm, settings) {
-  const monthly = settings.price_per_hour_usd / 3600 * (arm.fixed_seconds / settings.months + arm.seconds_per_request * settings.monthly_requests);
+  const cost = monthlyUsd(arm, settings, settings.monthly_requests), limit = settings.forgetting_limit;
   let excluded = arm.unfit;
   if (!excluded && settings.latency_limit_seconds !== null && arm.latency_seconds > settings.latency_limit_seconds)
     excluded = `takes ${arm.latency_seconds.toFixed(2)} s for one request alone, the limit is ${bareNumber(settings.latency_limit_seconds)} s`;
-  return { ...arm, monthly_usd: monthly, excluded };
+  if (!excluded && limit !== null && arm.changes_weights) {
+    if (arm.forgetting === null) excluded = "what it forgets was not measured, and there is a limit on it";
+    else if (arm.forgetting_high > limit)
+      excluded = `may forget up to ${points(arm.forgetting_high)} of what the base model could (measured ${points(arm.forgetting)}), the limit is ${points(limit)}`;
+  }
+  return { ...arm, monthly_usd: cost.total, making_usd: cost.making, updates_usd: cost.updates, requests_usd: cost.requests, people_usd: cost.people, excluded };
 }
 
 function most(arms, value) { return arms.reduce((a, b) => (value(b) > value(a) ? b : a)); }
@@ -98,13 +145,12 @@ function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
 }
 
 function wouldChange(chosen, eligible, bounds, settings, comparable) {
-  if (!comparable) return [];
+  if (!comparable || settings.hosting === "dedicated") return [];
   const changes = [];
   for (const other of eligible) {
     if (other === chosen || !eligible.every((b) => b === other || bounds.noWorse(other, b))) continue;
-    const each = chosen.seconds_per_request - other.seconds_per_request;
-    const volume = (other.fixed_seconds - chosen.fixed_seconds) / settings.months / each;
-    if (each !== 0 && volume > 0) changes.push(`${each > 0 ? "Above" : "Below"} ${whole(volume)} requests a month ${other.label} becomes the cheaper one.`);
+    const found = breakEven(chosen, other, settings);
+    if (found.volume !== null) changes.push(`${found.cheaper_above === other.label ? "Above" : "Below"} ${whole(found.volume)} requests a month ${other.label} becomes the cheaper one.`);
   }
   return changes;
 }

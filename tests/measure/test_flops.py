@@ -1,0 +1,74 @@
+"""FLOP formulas against torch's own counter, memory against published figures."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.utils.flop_counter import FlopCounterMode
+
+from lab.measure.flops import Shape, forward_flops, training_flops
+from lab.measure.memory import cache_bytes, forecast_training
+from lab.schema import LabError
+
+LLAMA_8B = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256, "tie_word_embeddings": False, "model_type": "llama"}
+LLAMA_13B = {"hidden_size": 5120, "num_hidden_layers": 40, "num_attention_heads": 40, "intermediate_size": 13824, "vocab_size": 32000, "model_type": "llama"}
+
+
+def shape_of(nano) -> Shape:
+    return Shape.of(nano.network.config.to_dict())
+
+
+def counted(work) -> float:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def test_parameters_are_the_networks_own(nano):
+    shape = shape_of(nano)
+    assert shape.parameters == sum(p.numel() for p in nano.network.parameters())
+    network = get_peft_model(nano.copy_network(), LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM"))
+    assert shape.lora_parameters(16) == sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("length", [64, 512])
+@pytest.mark.parametrize("rank", [0, 16])
+def test_formulas_agree_with_torchs_counter(nano, length, rank):
+    """Attention as the network computes it: every position against every other, the causal half masked."""
+    network = nano.copy_network()
+    network.set_attn_implementation("eager")
+    if rank:
+        network = get_peft_model(network, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
+    else:
+        network.requires_grad_(True)
+    ids = torch.randint(3, 1000, (2, length))
+    shape, tokens = shape_of(nano), 2 * length
+    if not rank:
+        with torch.no_grad():
+            assert forward_flops(shape, tokens, length) == pytest.approx(counted(lambda: network(input_ids=ids)), rel=0.05)
+    assert training_flops(shape, tokens, length, lora_rank=rank) == pytest.approx(counted(lambda: network(input_ids=ids).logits.sum().backward()), rel=0.05)
+
+
+def test_known_models_have_their_published_sizes():
+    assert Shape.of(LLAMA_8B).parameters == pytest.approx(8.03e9, rel=0.005)
+    assert Shape.of(LLAMA_13B).parameters == pytest.approx(13.02e9, rel=0.005)
+
+
+def test_memory_by_the_articles_own_claims():
+    full = forecast_training(Shape.of(LLAMA_8B), "full", batch=1, sequence=8, checkpointing=True)
+    assert full.weights + full.gradients + full.optimizer == pytest.approx(16 * Shape.of(LLAMA_8B).parameters)
+    small = forecast_training(Shape.of(LLAMA_13B), "qlora", batch=1, sequence=1024, checkpointing=True)
+    assert small.total < 24 * 2**30, "a 13B in 4 bits fits 24 GiB"
+    assert forecast_training(Shape.of(LLAMA_13B), "lora", batch=1, sequence=1024, checkpointing=True).total > 24 * 2**30
+
+
+def test_the_cache_by_hand():
+    assert cache_bytes(Shape.of(LLAMA_8B), 2, 1000) == 2 * 32 * 2 * 1000 * 8 * 128 * 2
+
+
+def test_a_config_that_lacks_something_is_refused():
+    with pytest.raises(LabError, match="num_hidden_layers or n_layer is missing"):
+        Shape.of({"hidden_size": 8, "num_attention_heads": 2})
+    with pytest.raises(LabError, match="unknown method"):
+        forecast_training(Shape.of(LLAMA_8B), "magic", batch=1, sequence=8)
