@@ -197,6 +197,22 @@ def open_(
 
 
 @app.command()
+def sweep(
+    task: Folder, out: Annotated[Path, typer.Option(help="folder to write sweep.json and sweep.md to")],
+    axis: Annotated[list[str] | None, typer.Option(help="a lever and its values, such as replay=0.01,0.05,0.25; may stand several times")] = None,
+    method: Annotated[str, typer.Option(help="an arm that trains")] = "lora", size: Annotated[int, typer.Option(help="labelled examples")] = 400,
+    seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 1, model: Model = DEFAULT_MODEL, device: Device = "auto", embedder: Embedder = "embedder",
+    probes: Annotated[list[Path] | None, typer.Option(help="folder of a probe of your own")] = None,
+    general_text: Annotated[Path | None, typer.Option(help="text file for replay and the likelihood of general text")] = None,
+) -> None:
+    """Move one lever of a training at a time: what is learned, what is forgotten."""
+    from lab.commands import run_sweep
+
+    run_sweep(console, command="lab sweep " + shlex.join(sys.argv[2:]), folder=task, out=out, axes=axis or [], method_name=method, size=size, seeds=seeds, model_name=model, device=device,
+              embedder=embedder, probe_folders=probes or [], general_text=general_text)
+
+
+@app.command()
 def prices(file: PriceFile = None) -> None:
     """List the price table: what each price is, where it comes from and when it was read."""
     from lab.commands import run_prices

@@ -236,6 +236,56 @@ def run_share(console: Console, out: Path, folders: list[Path]) -> None:
     console.print(f"{out / 'index.html'}: {len(listed)} reports", highlight=False, soft_wrap=True)
 
 
+def make_runner(task: Task, model_name: str, device: str, embedder: str, probe_folders: list[Path], general_text: Path | None):
+    """A runner with its model, store, probes and general texts."""
+    from lab.abilities import forgetting_probes
+    from lab.context.base import Tools
+    from lab.models.device import machine
+    from lab.models.local import load_model
+    from lab.runner import Runner
+    from lab.store import Store
+    from lab.world.general import general_texts
+    from lab.world.probes import folder_probe
+
+    own_probes, store = [folder_probe(f) for f in probe_folders], Store()
+    model = load_model(model_name, machine(device))
+    general = general_texts(model, general_text)
+    runner = Runner(task, model, store, Tools(embedder, store.cache / "vectors"), general=general)
+    runner.probes = forgetting_probes(model, own_probes, general)
+    return runner
+
+
+def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: list[str], method_name: str, size: int, seeds: int, model_name: str, device: str, embedder: str,
+              probe_folders: list[Path], general_text: Path | None) -> None:
+    """Run the settings one by one and write what they learned and forgot."""
+    from lab.measure.levers import outcomes
+    from lab.methods import method
+    from lab.report.sweep import write_sweep
+    from lab.sweep import read_axes, sweep
+    from lab.tasks.check import require_sound
+    from lab.terminal import PlainProgress
+
+    task, wanted = load_task(folder), read_axes(axes, method(method_name).candidates[0].weights)
+    require_sound(task, False)
+    if not 4 <= size <= len(task.labelled):
+        raise LabError(f"--size {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
+    runner = make_runner(task, model_name, device, embedder, probe_folders, general_text)
+    settings = 1 + sum(map(len, wanted.values()))
+    console.print(f"[bold]{task.name}[/bold] with {runner.model.name}: {method_name} as validation chose it and {settings - 1} other settings, {seeds} seed(s)", highlight=False)
+    with PlainProgress(console, settings * seeds) as progress:
+        runner.progress = progress
+
+        def keep(found) -> None:
+            found.command = command
+            found.save(out / "sweep.json")
+            if "finished" not in found.made:
+                last = outcomes(found)[-1] if not found.points[-1].failed else None
+                progress.point(f"{last.label}: right {100 * last.right:.1f} %, forgets {100 * last.lost.headline.drop:+.1f} points" if last and last.lost.headline else found.points[-1].failed or "measured")
+
+        found = sweep(runner, method_name, size, wanted, seeds, keep)
+    console.print(f"Sweep: {write_sweep(found, out)}", highlight=False, soft_wrap=True)
+
+
 def run_prices(console: Console, file: Path | None) -> None:
     """One line a price."""
     from lab.prices import read_prices

@@ -152,10 +152,10 @@ class Producer:
     def _fit(self, context: Context, size: int | None, seed: int) -> Fitted:
         return context.fit(self._scoped(size, seed), self.tools)
 
-    def evaluate(self, spec: RunSpec, adaptation: str, split: str) -> Entry:
-        """Complete the items of a split and store the completions; the evaluation's entry."""
+    def evaluate(self, spec: RunSpec, adaptation: str, split: str, items: tuple[Sample, ...] | None = None) -> Entry:
+        """Complete the items of a split (or these of it) and store the completions; the evaluation's entry."""
         task, context = self.scoped(spec), spec.candidate.context
-        samples = task.split(split)
+        samples = task.split(split) if items is None else items
         what = self._evaluation_key(context, task, adaptation, samples)
         entry = self.store.find("evaluation", key_of(what))
         if entry is not None:
@@ -165,16 +165,16 @@ class Producer:
                 model = self.adapted(spec)
                 fitted, started = self.fitted(spec), time.perf_counter()
                 fitted.prepare(list(samples))
-                items = [(s.id, fitted.build(s)) for s in samples]
+                asked = [(s.id, fitted.build(s)) for s in samples]
                 # Retrieved once, another arm's prompts cost no search any more: the first time is what a request costs.
-                pace = (time.perf_counter() - started) / len(items)
+                pace = (time.perf_counter() - started) / len(asked)
                 built = fitted.seconds_a_sample = max(pace, fitted.seconds_a_sample)
-                self.progress.stage(f"{split}: {context.name} + {spec.candidate.weights.name}", len(items))
+                self.progress.stage(f"{split}: {context.name} + {spec.candidate.weights.name}", len(asked))
                 with PeakMemory(self.model.machine.device) as memory:
-                    completions = model.complete(items, self.decoding, self.progress.advance)
+                    completions = model.complete(asked, self.decoding, self.progress.advance)
                 write_completions(draft.folder, completions)
                 seconds = time.perf_counter() - started
-                draft.result = {"items": len(items), "seconds": seconds, "context_seconds": built, "index_seconds": fitted.index_seconds, "peak_bytes": memory.bytes, "split": split}
+                draft.result = {"items": len(asked), "seconds": seconds, "context_seconds": built, "index_seconds": fitted.index_seconds, "peak_bytes": memory.bytes, "split": split}
                 if split == "test" and not context.is_control:
                     draft.result |= self._latencies(spec, model, adaptation, samples)
                 draft.made = {"machine": asdict(self.model.machine), "seconds": seconds}

@@ -75,6 +75,42 @@ class TerminalProgress(Silent):
         return max(0.0, self.plan.total_seconds - self.done_seconds) * pace
 
 
+class PlainProgress(Silent):
+    """Points of a sweep: a bar for the piece at hand on a terminal, a line a point with the time left."""
+
+    def __init__(self, console: Console, points: int) -> None:
+        self.console, self.points, self.done, self.started = console, points, 0, time.monotonic()
+        self.bars = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("left"), TimeRemainingColumn(),
+                             console=console, transient=True) if console.is_terminal else None
+        self.piece = self.bars.add_task("", total=1) if self.bars else None
+
+    def __enter__(self) -> PlainProgress:
+        if self.bars:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bars:
+            self.bars.stop()
+
+    def stage(self, text: str, total: int) -> None:
+        """Begin the bar anew."""
+        if self.bars:
+            self.bars.reset(self.piece, total=total, description=text)
+
+    def advance(self, count: int = 1) -> None:
+        """Move the bar."""
+        if self.bars:
+            self.bars.advance(self.piece, count)
+
+    def point(self, words: str) -> None:
+        """A line for a finished point."""
+        self.done += 1
+        elapsed = time.monotonic() - self.started
+        left = elapsed / self.done * (self.points - self.done)
+        self.console.print(f"  {self.done}/{self.points} {words}   [dim]{minutes(elapsed)} gone, about {minutes(left)} left[/dim]", highlight=False)
+
+
 def show_findings(console: Console, findings: Sequence[Finding]) -> None:
     """One line a finding, errors first."""
     for f in findings:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.schema import LabError
 from lab.store import Store
-from lab.study import Cell, Study
+from lab.study import Cell, Probed, Study
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,16 @@ class Shelf:
         cells = [cell for group in _groups(found).values() for cell in group]
         choices: dict[str, dict] = {}
         probes: dict[str, dict] = {}
+        probed: dict[tuple, Probed] = {}
         for shelved in found:
             choices = {c["key"]: c for c in shelved.study.choices} | choices
             probes = shelved.study.probes | probes
+            probed = {(p.method, p.rank, p.size, p.seed, p.probe): p for p in shelved.study.probed} | probed
         leading = next((s.study for s in found if "finished" in s.study.made), found[0].study)
         seeds = max(s.study.settings["seeds"] for s in found)
         commands = "; ".join(dict.fromkeys(s.study.settings["command"] for s in found if s.study.settings.get("command")))
         ordered = sorted(cells, key=lambda c: c.control == "baseline")
-        return replace(leading, cells=ordered, choices=list(choices.values()), probes=probes, settings=leading.settings | {"seeds": seeds, "command": commands})
+        return replace(leading, cells=ordered, choices=list(choices.values()), probes=probes, probed=list(probed.values()), settings=leading.settings | {"seeds": seeds, "command": commands})
 
 
 def _groups(found: list[Shelved]) -> dict[tuple, list[Cell]]:
