@@ -213,6 +213,17 @@ def sweep(
 
 
 @app.command()
+def why(
+    task: Folder, out: Annotated[Path, typer.Option(help="folder to write why.json and why_cheap.html to")],
+    sizes: Annotated[str, typer.Option(help="labelled examples")] = "100,400", model: Model = DEFAULT_MODEL, device: Device = "auto",
+) -> None:
+    """Why is fine-tuning so cheap? Pretraining beside LoRA, full fine-tuning and training from scratch."""
+    from lab.commands import run_why
+
+    run_why(console, command="lab why " + shlex.join(sys.argv[2:]), folder=task, out=out, sizes=_numbers(sizes, "--sizes"), model_name=model, device=device)
+
+
+@app.command()
 def prices(file: PriceFile = None) -> None:
     """List the price table: what each price is, where it comes from and when it was read."""
     from lab.commands import run_prices

@@ -286,6 +286,31 @@ def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: 
     console.print(f"Sweep: {write_sweep(found, out)}", highlight=False, soft_wrap=True)
 
 
+def run_why(console: Console, *, command: str, folder: Path, out: Path, sizes: list[int], model_name: str, device: str) -> None:
+    """Measure the accounts and write the page."""
+    from lab.report.why import write_why
+    from lab.terminal import PlainProgress
+    from lab.why import METHODS, why
+
+    task = load_task(folder)
+    sizes = sorted(set(sizes)) or [len(task.labelled)]
+    for size in sizes:
+        if not 4 <= size <= len(task.labelled):
+            raise LabError(f"--sizes {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
+    runner = make_runner(task, model_name, device, "embedder", [], None)
+    points = 3 + len(METHODS) * len(sizes) + runner.model.network.config.num_hidden_layers
+    with PlainProgress(console, points) as progress:
+        runner.progress = progress
+
+        def keep(found, words: str) -> None:
+            found.command = command
+            found.save(out / "why.json")
+            progress.point(words)
+
+        found = why(runner, sizes, keep)
+    console.print(f"Page: {write_why(found, out)}", highlight=False, soft_wrap=True)
+
+
 def run_prices(console: Console, file: Path | None) -> None:
     """One line a price."""
     from lab.prices import read_prices

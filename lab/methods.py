@@ -21,6 +21,7 @@ from lab.weights.base import Weights
 from lab.weights.frozen import Frozen
 from lab.weights.full import Full
 from lab.weights.lora import Lora
+from lab.weights.scratch import Scratch
 
 LOOKS = 4
 """Candidates that each arm may try on validation."""
@@ -88,6 +89,7 @@ PRESETS: dict[str, tuple[Candidate, ...]] = {
     "rag_lora": _grid(_PASSAGES, [Lora(learning_rate=r) for r in LORA_RATES[1:3]]),
     "full": _grid(_PLAIN, [Full(learning_rate=r) for r in FULL_RATES]),
     "study_full": _grid(_PLAIN, [Full(learning_rate=r, study=True, study_rate=s) for s in (2e-4, 1e-3) for r in FULL_RATES[1:3]]),
+    "scratch": _grid(_PLAIN, [Scratch(learning_rate=r, epochs=e) for e in (10, 40) for r in (1e-3, 3e-3)]),
     "rag_full": _grid(_PASSAGES, [Full(learning_rate=r) for r in FULL_RATES[1:3]]),
 }
 

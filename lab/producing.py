@@ -19,6 +19,7 @@ from lab.context.base import Context, Fitted, Tools
 from lab.context.passages import Passages
 from lab.families import settings_of
 from lab.methods import Candidate
+from lab.models.likelihood import Encoded
 from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
 from lab.plan import RunCell
@@ -27,6 +28,7 @@ from lab.store import Draft, Entry, Store, key_of, write_completions
 from lab.tasks.scorers import scorer_for
 from lab.tasks.task import Task, digest
 from lab.weights.base import TrainingData, Weights
+from lab.weights.training import encode_pairs
 from lab.world.general import General
 
 LATENCY_ITEMS = 30
@@ -136,6 +138,10 @@ class Producer:
         fitted.prepare([*task.train, *task.validation])
         return TrainingData(tuple((fitted.build(s), s.target) for s in task.train), tuple((fitted.build(s), s.target) for s in task.validation),
                             general=self.general.replay if self.general else ())
+
+    def encoded_training(self, spec: RunSpec) -> list[Encoded]:
+        """The training pairs of a spec as tokens."""
+        return encode_pairs(self.model, self._training_data(spec).pairs)
 
     def _training_of(self, adaptation: str) -> dict[str, Any]:
         entry = self.store.find("adaptation", adaptation) if adaptation else None

@@ -11,7 +11,7 @@ import pytest
 
 LAB = Path(__file__).resolve().parents[1] / "lab"
 LAYERS = [
-    {"schema"}, {"study", "families", "prices"}, {"tasks"}, {"store"}, {"models"}, {"measure"}, {"context", "weights"}, {"methods", "world"}, {"plan"}, {"producing"}, {"abilities"}, {"decide", "runner"}, {"sweep"},
+    {"schema"}, {"study", "families", "prices"}, {"tasks"}, {"store"}, {"models"}, {"measure"}, {"context", "weights"}, {"methods", "world"}, {"plan"}, {"producing"}, {"abilities"}, {"decide", "runner"}, {"sweep"}, {"why"},
     {"report"}, {"forecast", "cards", "terminal"}, {"live"}, {"commands"}, {"cli"}, {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -44,7 +44,7 @@ def test_imports_point_downward(path):
         assert other == mine or LEVEL[other] < LEVEL[mine], f"{path} imports {module}, which is not below it"
 
 
-@pytest.mark.parametrize("module", ["lab.measure.arms", "lab.measure.power", "lab.decide", "lab.report.write", "lab.report.sweep", "lab.measure.cost", "lab.measure.memory", "lab.measure.forgetting", "lab.prices", "lab.study", "lab.schema"])
+@pytest.mark.parametrize("module", ["lab.measure.arms", "lab.measure.power", "lab.decide", "lab.report.write", "lab.report.sweep", "lab.measure.cost", "lab.measure.ledger", "lab.measure.memory", "lab.measure.forgetting", "lab.prices", "lab.study", "lab.schema"])
 def test_light_rooms_never_load_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=LAB.parent, check=False).returncode == 0

@@ -125,10 +125,7 @@ def pretrain(config: PretrainConfig, text: Path | None, work: Path, machine: Mac
         train_tokenizer(english, config.vocabulary, config.window, config.seed).save_pretrained(tokenizer_folder)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
     torch.manual_seed(config.seed)
-    model = LlamaForCausalLM(LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=config.hidden, num_hidden_layers=config.layers, num_attention_heads=config.heads,
-        num_key_value_heads=config.heads, intermediate_size=config.intermediate, max_position_embeddings=config.window,
-        tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=2)).to(machine.device)
+    model = fresh_network(config, len(tokenizer)).to(machine.device)
     optimizers = _optimizers(model, config, machine)
     progress = {"step": 0, "seconds": 0.0, "fingerprint": fingerprint, "stretches": []}
     tensors = {k: v for k, v in model.state_dict().items() if k != "lm_head.weight"}
@@ -167,6 +164,34 @@ def pretrain(config: PretrainConfig, text: Path | None, work: Path, machine: Mac
             save_checkpoint(work / "checkpoint", tensors, optimizers, progress)
             saved = time.time()
     return _export(work, model, tokenizer, config, progress, machine)
+
+
+def fresh_network(config: PretrainConfig, vocabulary: int) -> LlamaForCausalLM:
+    """The architecture with newly drawn weights."""
+    return LlamaForCausalLM(LlamaConfig(
+        vocab_size=vocabulary, hidden_size=config.hidden, num_hidden_layers=config.layers, num_attention_heads=config.heads,
+        num_key_value_heads=config.heads, intermediate_size=config.intermediate, max_position_embeddings=config.window,
+        tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=2))
+
+
+def pretraining_pace(config: PretrainConfig, machine: Machine, steps: int) -> float:
+    """Tokens a second of pretraining steps on this machine (eager, random tokens; the first step warms up and does not count)."""
+    model = fresh_network(config, config.vocabulary).to(machine.device)
+    optimizers = _optimizers(model, config, machine)
+    autocast = torch.autocast(machine.device, torch.bfloat16) if machine.dtype == "bfloat16" else nullcontext()
+    rows = max(1, config.batch_tokens // config.sequence)
+    tokens = torch.randint(3, config.vocabulary, (rows, config.sequence + 1), device=machine.device)
+    started = time.perf_counter()
+    for step in range(steps + 1):
+        if step == 1:
+            started = time.perf_counter()
+        with autocast:
+            logits = model(input_ids=tokens[:, :-1], use_cache=False).logits
+        weighted_loss(logits, tokens[:, 1:], torch.ones_like(tokens[:, 1:], dtype=torch.float32)).backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+    return steps * rows * config.sequence / (time.perf_counter() - started)
 
 
 def _log(work: Path, report: Callable[[dict], None], progress: dict, loss: float, factor: float, steps: int, config: PretrainConfig) -> None:

@@ -1,0 +1,153 @@
+"""Why is fine-tuning so cheap? Accounts of pretraining and of trainings on the task, and how their costs relate.
+
+Pure data, read and written as ``why.json``; ``lab.why`` measures it. The identity that holds for any two trainings::
+
+    seconds_a / seconds_b = (tokens_a / tokens_b) x (FLOPs a token: a / b) x (FLOPs a second: b / a)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lab.measure.statistics import wilson
+from lab.schema import LabError
+
+
+@dataclass
+class Account:
+    """One training and what it used."""
+
+    name: str
+    tokens: int
+    steps: int
+    trained_parameters: int
+    optimizer_bytes: int
+    flops: float
+    """By formula (``lab.measure.flops``)."""
+    counted_flops: float
+    """By torch's counter: of one step, times the tokens; 0 where it was not counted."""
+    seconds: float
+    machine: str
+    size: int | None = None
+    """Labelled examples; None for pretraining."""
+    right: int = 0
+    items: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the items that no training saw; None for pretraining."""
+        return self.right / self.items if self.items else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval."""
+        return wilson(self.right, self.items)
+
+
+@dataclass
+class Why:
+    """Everything that the page shows."""
+
+    task: dict[str, Any]
+    model: dict[str, Any]
+    pretraining: Account
+    here_tokens_per_second: float = 0.0
+    """Pretraining steps timed on the machine of the other accounts, so that its hours here can be told."""
+    trainings: list[Account] = field(default_factory=list)
+    frozen: list[Account] = field(default_factory=list)
+    """Full fine-tuning with the first k layers frozen (``settings['frozen_layers']``)."""
+    truncated: list[dict[str, Any]] = field(default_factory=list)
+    """The full fine-tune's update cut to rank r: rank, right, items."""
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    """Linear probes: attribute, says, layer, right, items, majority."""
+    command: str = ""
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write as JSON; the file is replaced whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Why:
+        """Read; raises LabError where the file is missing or damaged."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            accounts = {name: [Account(**a) for a in data[name]] for name in ("trainings", "frozen")}
+            return cls(**(data | accounts | {"pretraining": Account(**data["pretraining"])}))
+        except FileNotFoundError:
+            raise LabError(f"{path}: no such file; make one with lab why") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise LabError(f"{path}: damaged ({error}); run lab why again") from None
+
+    def of(self, name: str) -> list[Account]:
+        """One method's trainings, smallest size first."""
+        return sorted((a for a in self.trainings if a.name == name), key=lambda a: a.size or 0)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """How many times dearer pretraining was than a training, factor by factor."""
+
+    tokens: float
+    flops_a_token: float
+    utilisation: float
+    """FLOPs a second of the training over those of pretraining: 1 where both use the machine alike."""
+    seconds: float
+    """The product: pretraining's seconds on this machine over the training's."""
+    memory: float
+    """Optimizer state: a saving of memory, not of compute, and so no factor of the product."""
+    double_counted: float
+    """What multiplying data, steps, parameters and optimizer state would claim (they are not independent: steps are tokens over batch size, the optimizer state follows the parameters)."""
+
+
+def factors(why: Why, training: Account) -> Factors:
+    """Pretraining over a training, with pretraining's seconds taken from its pace on the training's machine."""
+    before = why.pretraining
+    seconds = before.tokens / why.here_tokens_per_second
+    tokens, each = before.tokens / training.tokens, (before.flops / before.tokens) / (training.flops / training.tokens)
+    pace = (training.flops / training.seconds) / (before.flops / seconds)
+    memory = before.optimizer_bytes / max(1, training.optimizer_bytes)
+    return Factors(tokens, each, pace, seconds / training.seconds, memory,
+                   tokens * (before.steps / training.steps) * (before.trained_parameters / training.trained_parameters) * memory)
+
+
+def worth_in_examples(why: Why, name: str = "full", other: str = "scratch") -> str:
+    """What a pretrained start is worth in task examples: sizes at which training from scratch reaches what the pretrained start has at its smallest."""
+    own, scratch = why.of(name), why.of(other)
+    if not own or not scratch:
+        return ""
+    first = own[0]
+    reached = next((a for a in scratch if a.accuracy >= first.accuracy), None)
+    if reached is None:
+        return (f"From scratch {scratch[-1].size:,} examples give {100 * scratch[-1].accuracy:.1f} %, less than the pretrained start with {first.size:,} ({100 * first.accuracy:.1f} %): "
+                f"the start is worth more than {scratch[-1].size / first.size:.0f} times the data.")
+    return f"From scratch it takes {reached.size:,} examples to reach what the pretrained start has with {first.size:,} ({100 * first.accuracy:.1f} %)."
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published training."""
+
+    name: str
+    what: str
+    """``pretraining`` or ``fine-tuning``."""
+    date: str
+    source: str
+    gpu_hours: float | None = None
+    usd: float | None = None
+
+
+def public_figures() -> list[Figure]:
+    """Published GPU hours and dollars, with sources and dates (``lab/measure/public_figures.toml``)."""
+    table = tomllib.loads(files("lab.measure").joinpath("public_figures.toml").read_text(encoding="utf-8"))
+    return [Figure(name, **row) for name, row in table.items()]

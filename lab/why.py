@@ -1,0 +1,172 @@
+"""Measures why fine-tuning is cheap: pretraining's account beside LoRA, full fine-tuning and training from scratch.
+
+``why(runner, sizes=[100, 400], ...)`` fills a ``lab.measure.ledger.Why``: trainings at several sizes, the first layers
+frozen, the full update cut to a rank, and what a linear probe finds in each layer. Quality is measured on labelled items
+that no training saw, never on test items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.utils.flop_counter import FlopCounterMode
+
+from lab.families import settings_of
+from lab.measure.flops import Shape, training_flops
+from lab.measure.ledger import Account, Why
+from lab.methods import Candidate, method
+from lab.models.likelihood import Encoded, completion_logits
+from lab.models.local import LocalModel
+from lab.plan import Plan, RunCell
+from lab.producing import RunSpec
+from lab.runner import Runner
+from lab.schema import LabError
+from lab.store import provenance, read_completions
+from lab.study import Study
+from lab.sweep import spare_items
+from lab.world.attributes import ATTRIBUTES, attribute
+from lab.world.pretrain import PretrainConfig, pretraining_pace
+
+METHODS = ("lora", "full", "scratch")
+RANKS = (1, 2, 4, 8, 16, 32, 64)
+PROBE_TEXTS = (600, 300)
+"""Texts that a layer's linear probe is fitted on, and texts that it is measured on."""
+PACE_STEPS = 4
+
+
+def why(runner: Runner, sizes: Sequence[int], after: Callable[[Why, str], None] = lambda found, words: None) -> Why:
+    """Measure everything; ``after`` sees it as it grows. Raises LabError for a base model whose pretraining is not on record."""
+    model = runner.model
+    record = model.pretraining
+    if not record:
+        raise LabError(f"{model.name}: its pretraining is not on record (no pretraining.json), so there is no account of it; take a model made by lab pretrain")
+    found = Why({"name": runner.task.name, "digest": runner.task.digest}, {"name": model.name, "revision": model.revision}, pretraining_account(model))
+    found.made = provenance() | {"machine": asdict(model.machine)}
+    found.here_tokens_per_second = pretraining_pace(PretrainConfig(**record["config"]), model.machine, PACE_STEPS)
+    after(found, f"pretraining's pace here: {found.here_tokens_per_second:,.0f} tokens/s")
+    found.layers = layer_probes(model)
+    after(found, "what a linear probe finds in each layer")
+    largest, chosen = sizes[-1], {}
+    for name in METHODS:
+        for size in sizes:
+            chosen[name, size] = _chosen(runner, name, size, sizes)
+            account = _trained(runner, RunSpec(chosen[name, size], size, 0), name)
+            found.trainings.append(account)
+            after(found, f"{name}, {size} examples: {100 * account.accuracy:.1f} %")
+    full = chosen["full", largest]
+    for layers in range(1, model.network.config.num_hidden_layers + 1):
+        found.frozen.append(_trained(runner, RunSpec(Candidate(full.context, replace(full.weights, frozen_layers=layers)), largest, 0), f"first {layers} layers frozen"))
+        after(found, f"first {layers} layers frozen: {100 * found.frozen[-1].accuracy:.1f} %")
+    found.truncated = truncations(runner, RunSpec(full, largest, 0))
+    found.made["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    after(found, "the full update cut to a rank")
+    return found
+
+
+def _chosen(runner: Runner, name: str, size: int, sizes: Sequence[int]) -> Candidate:
+    arm = method(name)
+    rank = 16 if arm.has_rank else None
+    cell = RunCell(name, rank, size, 0)
+    return runner.choose(arm, cell, Plan([arm], [cell], 1, list(sizes), [rank or 16]), Study({}, {}, {}, [], []))
+
+
+def pretraining_account(model: LocalModel) -> Account:
+    """From the model's record; FLOPs of the shape's own formula at the training sequence's length."""
+    record = model.pretraining
+    shape, config = Shape.of(model.network.config.to_dict()), record["config"]
+    flops = training_flops(shape, record["tokens"], config["sequence"])
+    # Muon keeps one momentum a matrix weight, AdamW two moments a weight of the rest; float32.
+    optimizer = 4 * shape.block_parameters + 8 * (record["parameters"] - shape.block_parameters)
+    return Account("pretraining", record["tokens"], record["steps"], record["parameters"], optimizer, flops, 0.0, record["seconds"], record["machine"]["name"])
+
+
+def _trained(runner: Runner, spec: RunSpec, name: str) -> Account:
+    """Train (or find) a spec and measure it on the spare items."""
+    adaptation = runner.adapt(spec)
+    record = runner.store.find("adaptation", adaptation).record
+    log, weights, shape = record["result"]["log"], spec.candidate.weights, Shape.of(runner.model.network.config.to_dict())
+    spare = spare_items(runner, spec)
+    completions = read_completions(runner.evaluate(spec, adaptation, "validation", spare))
+    items = runner.encoded_training(spec)
+    width = float(np.mean([len(e.context) + len(e.target) for e in items]))
+    logits = float(np.mean([len(e.target) + 1 for e in items])) / width
+    rank = getattr(weights, "rank", 0)
+    flops = training_flops(shape, log["trained_tokens"], width, log["trained_tokens"] * logits, rank)
+    return Account(name, log["trained_tokens"], log["steps"], log["trained_parameters"], log["optimizer_bytes"] or 8 * log["trained_parameters"], flops,
+                   counted_flops(runner.model, items[:weights.batch_size], rank) * log["trained_tokens"], log["seconds"], record["made"]["machine"]["name"], spec.size,
+                   sum(int(runner.scorer(s, c).value) for s, c in zip(spare, completions)), len(spare), settings_of(weights))
+
+
+def counted_flops(model: LocalModel, batch: Sequence[Encoded], rank: int) -> float:
+    """FLOPs a token of one training step, by torch's counter, attention counted in full."""
+    network = model.copy_network()
+    network.set_attn_implementation("eager")
+    if rank:
+        network = get_peft_model(network, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
+    else:
+        network.requires_grad_(True)
+    with FlopCounterMode(display=False) as counter:
+        logits, labels = completion_logits(network, batch, model.pad, model.network.device)
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100).backward()
+    return counter.get_total_flops() / sum(len(e.context) + len(e.target) for e in batch)
+
+
+@torch.no_grad()
+def truncated_network(model: LocalModel, tuned, rank: int):
+    """The base plus the best rank-``rank`` approximation of every linear layer's update; all other weights are the base's own."""
+    network = model.copy_network()
+    changed = dict(tuned.named_modules())
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.Linear) and "lm_head" not in name:
+            u, s, v = torch.linalg.svd((changed[name].weight - module.weight).float(), full_matrices=False)
+            module.weight += ((u[:, :rank] * s[:rank]) @ v[:rank]).to(module.weight.dtype)
+    return network
+
+
+def truncations(runner: Runner, spec: RunSpec) -> list[dict]:
+    """Quality of a full fine-tune whose update is cut to each rank, and of the whole update (rank None)."""
+    tuned, spare = runner.adapted(spec), spare_items(runner, spec)
+    fitted = runner.fitted(spec)
+    asked = [(s.id, fitted.build(s)) for s in spare]
+    rows = []
+    for rank in (*RANKS, None):
+        network = tuned.network if rank is None else truncated_network(runner.model, tuned.network, rank)
+        completions = runner.model.with_network(network.eval()).complete(asked, runner.decoding)
+        rows.append({"rank": rank, "right": sum(int(runner.scorer(s, c).value) for s, c in zip(spare, completions)), "items": len(spare)})
+    return rows
+
+
+@torch.inference_mode()
+def hidden_states(model: LocalModel, texts: Sequence[str]) -> np.ndarray:
+    """(layers + 1, texts, width): the last token's state after the embeddings and after each layer."""
+    rows = []
+    for text in texts:
+        ids = torch.tensor([model.tokenizer(text)["input_ids"][:model.window]], device=model.network.device)
+        states = model.network(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
+        rows.append(np.stack([s[0, -1].float().cpu().numpy() for s in states]))
+    return np.stack(rows, axis=1)
+
+
+def layer_probes(model: LocalModel) -> list[dict]:
+    """For every attribute and layer: how many held-out texts a linear probe labels rightly, beside the most frequent label."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = []
+    for name, (says, _) in ATTRIBUTES.items():
+        train, test = attribute(name, *PROBE_TEXTS)
+        labels, wanted = [y for _, y in train], [y for _, y in test]
+        fitted, asked = hidden_states(model, [x for x, _ in train]), hidden_states(model, [x for x, _ in test])
+        majority = max(sum(w == y for w in wanted) for y in set(wanted)) / len(wanted)
+        for layer in range(len(fitted)):
+            probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500)).fit(fitted[layer], labels)
+            right = int(sum(p == w for p, w in zip(probe.predict(asked[layer]), wanted)))
+            rows.append({"attribute": name, "says": says, "layer": layer, "right": right, "items": len(wanted), "majority": majority})
+    return rows
+
