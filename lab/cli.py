@@ -158,6 +158,15 @@ def import_(
                documents=documents, test_source=test, validation_source=validation, instruction=instruction, scorer=scorer, encoding=encoding, seed=seed)
 
 
+@app.command(name="import-probe")
+def import_probe(suite: Annotated[str, typer.Argument(help="hellaswag, arc, winogrande or mmlu")], source: Annotated[Path, typer.Argument(help="the suite's own JSONL or CSV file")],
+                 out: Annotated[Path, typer.Option(help="probe folder to write")], items: Annotated[int, typer.Option(help="the first so many")] = 200) -> None:
+    """Make a forgetting probe from a public suite's file; use it with lab decide --probes FOLDER."""
+    from lab.tasks.suites import import_suite
+
+    console.print(f"{out}: {import_suite(suite, source, out, items)} items", highlight=False, soft_wrap=True)
+
+
 @app.command()
 def report(
     study: Annotated[Path, typer.Argument(help="study.json or its folder")],

@@ -26,6 +26,9 @@ PAGES = (
     Page("your_task", "Your task", "drop a table and documents, look at the checks, save the task"),
     Page("retrieval", "Retrieval", "type a question, see what is found and what the model gets to read"),
     Page("rank_and_data", "Rank and data", "the LoRA lab: rank, data size, learning rate, and how many directions the update needed"),
+    Page("cost", "Cost", "what each arm costs at your prices, where two cost the same, and whether a model fits your memory"),
+    Page("forgetting", "Forgetting", "what a training took away, and which levers keep it"),
+    Page("why_cheap", "Why cheap", "why fine-tuning costs so little beside pretraining, from this lab's own ledger"),
 )
 """In the order of the navigation; a further notebook is one line here and one file in ``notebooks/``."""
 

@@ -105,6 +105,16 @@ def _identity(study: Study) -> tuple:
     return study.task["digest"], study.model["revision"], str(study.settings["decoding"]), study.settings["embedder"]
 
 
+def written(store: Store, name: str, folders: Sequence[Path] = (Path("lab-reports"),)) -> dict[str, Path]:
+    """{folder name: path} of every file of this name (``sweep.json``, ``why.json``) in the reports at hand, own before committed."""
+    places = [*folders, *([store.committed] if store.committed else [])]
+    found: dict[str, Path] = {}
+    for place in places:
+        for path in sorted(place.glob(f"*/{name}"), key=lambda p: p.stat().st_mtime, reverse=True):
+            found.setdefault(path.parent.name, path)
+    return found
+
+
 def missing(study: Study | None, methods: Sequence[str], size: int, rank: int, seeds: int) -> list[str]:
     """Names of the methods that lack a seed at this size (and rank, where they have one)."""
     from lab.methods import method

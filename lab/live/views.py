@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ import lab.context
 from lab.context.base import Tools
 from lab.families import member_from
 from lab.measure.arms import arm_of
+from lab.measure.flops import Shape
+from lab.measure.forgetting import Forgotten
+from lab.measure.ledger import Account
+from lab.measure.memory import forecast_training
 from lab.models.prompts import render
 from lab.report.charts import PALETTE, colour_of
 from lab.schema import LabError
@@ -25,6 +30,8 @@ from lab.study import Cell, Study
 from lab.tasks.task import Task, load_task
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+LLAMA_8B = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256}
+"""The shape of Llama-3.1-8B, from its config.json."""
 PERCENT_AXIS = alt.Axis(labelExpr="datum.value + ' %'", tickCount=5)
 
 
@@ -210,6 +217,36 @@ def prompt_of(task: Task, cell: Cell, largest: int, sample_id: str, tools: Tools
     scoped = task.scoped(cell.size or largest, cell.seed)
     sample = next(s for s in (*task.labelled, *task.test) if s.id == sample_id)
     return render(context.fit(scoped, tools).build(sample))
+
+
+def arm_words(lost: Forgotten) -> str:
+    """``lora r16``, and whether only its context was tried."""
+    return lost.method + (f" r{lost.rank}" if lost.rank else "") + (" (in the prompt)" if lost.in_context else "")
+
+
+def memory_rows(config: bytes | None, methods: Sequence[str], batch: int, sequence: int, rank: int, checkpointing: bool) -> tuple[list[dict[str, Any]], str]:
+    """Training memory in GiB by method, of an uploaded ``config.json`` (Llama-3.1-8B's shape without one); or what is wrong with it."""
+    try:
+        shape = Shape.of(json.loads(config) if config else LLAMA_8B)
+    except (ValueError, LabError) as error:
+        return [], str(error)
+    found = {m: forecast_training(shape, m, batch=batch, sequence=sequence, rank=rank, checkpointing=checkpointing) for m in methods}
+    return [{"method": m, "model": f"{shape.parameters / 1e9:.2f} B parameters", **{part: round(value / 2**30, 2) for part, value in asdict(memory).items()}, "GiB in all": round(memory.total / 2**30, 1)} for m, memory in found.items()], ""
+
+
+def scaled_account(account: Account, epochs: int, rank: int) -> Account:
+    """A measured training at other epochs and rank, by arithmetic: tokens, steps, FLOPs and seconds with the epochs, trained parameters and optimizer state with the rank."""
+    times = epochs / account.settings.get("epochs", 10)
+    wider = rank / account.settings.get("rank", 16) if account.name == "lora" else 1.0
+    return replace(account, tokens=round(account.tokens * times), steps=round(account.steps * times), flops=account.flops * times, counted_flops=account.counted_flops * times, seconds=account.seconds * times,
+                   trained_parameters=round(account.trained_parameters * wider), optimizer_bytes=round(account.optimizer_bytes * wider))
+
+
+def own_case(billions: float, trillions: float, examples: float, tokens_each: float, epochs: float, percent: float) -> dict[str, float]:
+    """FLOPs by 6 N D and 4 N D + 6 P D, memory by 16 N and 2 N + 16 P bytes."""
+    n, before, tokens, adapter = billions * 1e9, trillions * 1e12, examples * tokens_each * epochs, billions * 1e9 * percent / 100
+    full, lora = 6 * n * tokens, (4 * n + 6 * adapter) * tokens
+    return {"times less": 6 * n * before / lora, "by tokens": before / tokens, "by gradients": full / lora, "full GiB": 16 * n / 2**30, "lora GiB": (2 * n + 16 * adapter) / 2**30}
 
 
 def words(text: str) -> str:

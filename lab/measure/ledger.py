@@ -123,9 +123,9 @@ def factors(why: Why, training: Account) -> Factors:
 
 def worth_in_examples(why: Why, name: str = "full", other: str = "scratch") -> str:
     """What a pretrained start is worth in task examples: sizes at which training from scratch reaches what the pretrained start has at its smallest."""
-    own, scratch = why.of(name), why.of(other)
+    own, scratch = [a for a in why.of(name) if a.right], why.of(other)
     if not own or not scratch:
-        return ""
+        return "Neither start learned anything at these sizes."
     first = own[0]
     reached = next((a for a in scratch if a.accuracy >= first.accuracy), None)
     if reached is None:

@@ -49,17 +49,17 @@ def dose_rows(rows: Sequence[dict[str, Any]], axis: str) -> list[dict[str, Any]]
     return sorted(start + found, key=lambda r: float(r["value"]) if r["value"].replace(".", "", 1).isdigit() else 0)
 
 
-def dose_chart(rows: Sequence[dict[str, Any]], title: str) -> alt.HConcatChart:
-    """Left what is learned, right what is forgotten, by the dose of one lever."""
+def dose_chart(rows: Sequence[dict[str, Any]], title: str) -> alt.VConcatChart:
+    """On top what is learned, below what is forgotten, by the dose of one lever."""
     base = alt.Chart(alt.InlineData(values=list(rows))).encode(x=alt.X("value:N", sort=None, title=title, axis=alt.Axis(labelAngle=0)))
 
     def panel(field: str, low: str, high: str, says: str, colour: str, domain: list[float]) -> alt.LayerChart:
         scale = alt.Scale(domain=domain)
         return alt.layer(base.mark_rule(strokeWidth=2, color=colour, opacity=0.6).encode(y=alt.Y(f"{low}:Q", scale=scale, title=says), y2=f"{high}:Q"),
-                         base.mark_line(color=colour).encode(y=alt.Y(f"{field}:Q", scale=scale)), base.mark_point(filled=True, size=70, color=colour).encode(y=f"{field}:Q")).properties(width=240, height=220)
+                         base.mark_line(color=colour).encode(y=alt.Y(f"{field}:Q", scale=scale)), base.mark_point(filled=True, size=70, color=colour).encode(y=f"{field}:Q")).properties(width=300, height=160)
 
     top = max([r["drop_high"] for r in rows] + [10])
-    return alt.hconcat(panel("right", "low", "high", "right, %", PALETTE[0], [0, 100]), panel("drop", "drop_low", "drop_high", "headline drop, points", PALETTE[1], [min([0.0, *(r["drop_low"] for r in rows)]), top]))
+    return alt.vconcat(panel("right", "low", "high", "right, %", PALETTE[0], [0, 100]), panel("drop", "drop_low", "drop_high", "headline drop, points", PALETTE[1], [min([0.0, *(r["drop_low"] for r in rows)]), top]))
 
 
 def write_sweep(found: Sweep, out: Path) -> Path:

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from lab.decide import Settings, decide
+from lab.measure.ledger import Account, Why
+from lab.measure.levers import Point, Sweep
 from lab.models.device import machine
 from lab.models.local import load_model
-from lab.study import Cell, Study
+from lab.study import Cell, Probed, Study
 from lab.tasks.task import load_task, write_task
 from tests.conftest import make_task
 from tests.test_decide import outcomes
@@ -30,6 +32,8 @@ def made_study(task) -> Study:
              for name in ("few_shot", "few_shot_nearest") for size in (25, 100) for seed in (0, 1, 2)]
     cells += [Cell("lora", seed, size, rank, machine="m", outcomes=outcomes(0.5 if size == 25 else 0.95, items, 50 + seed + rank), validation=0.5,
                    usage={"seconds": 0.01, "prompt_tokens": 40, "training_seconds": 30.0}) for rank in (4, 16) for size in (25, 100) for seed in (0, 1, 2)]
+    probed = [Probed("word_operations", "operations on words", outcomes="c" * 40), Probed("facts_by_choice", "public facts, by choice", outcomes="c" * 40),
+              *(Probed(name, name, "lora", seed, 100, 16, outcomes="c" * right + "w" * (40 - right)) for seed in (0, 1, 2) for name, right in (("word_operations", 20), ("facts_by_choice", 36)))]
     nano = load_model("nano", machine("cpu"))
     from dataclasses import asdict
 
@@ -37,8 +41,29 @@ def made_study(task) -> Study:
 
     return Study({"name": task.name, "digest": task.digest, "folder": task.folder}, {"name": "nano", "revision": nano.revision, "parameters": 1, "window": nano.window},
                  {"seeds": 3, "decoding": asdict(decoding_for(task, nano)), "embedder": "embedder", "alpha": "2r", "command": "lab decide toy"},
-                 [s.id for s in task.test], [s.group or s.id for s in task.test], cells, plan={"dropped": []},
+                 [s.id for s in task.test], [s.group or s.id for s in task.test], cells, plan={"dropped": []}, probed=probed,
                  made={"date": "2026-01-01T00:00:00", "machine": {"name": "m", "dtype": "float32"}, "versions": {}, "finished": "now"})
+
+
+def made_sweep() -> Sweep:
+    """The start and two doses of replay: the more of it, the less is forgotten."""
+    points = [Point(axis, value, 0, {"name": "lora"}, right, 100, 0.1, 9.0, 1000, "", f"a{n}", [Probed("word_operations", "words", "lora", 0, 100, outcomes="c" * kept + "w" * (40 - kept))])
+              for n, (axis, value, right, kept) in enumerate((("start", None, 90, 10), ("replay", 0.05, 88, 25), ("replay", 0.25, 80, 38)))]
+    return Sweep({"name": "toy"}, {"name": "nano"}, "lora", 100, "made up", "lab sweep toy", [Probed("word_operations", "words", outcomes="c" * 40)], points, {"date": "today", "machine": {"name": "m", "dtype": "float32"}})
+
+
+def made_why() -> Why:
+    """Pretraining at 1,000 tokens a second here; the pretrained start does with 25 examples what scratch can't with 100."""
+    def account(name, size, right):
+        return Account(name, 10_000 * size, size, 1000, 8000, 1e12 * size, 1.1e12 * size, 5.0 * size, "m", size, right, 100, {"name": name, "epochs": 10, "rank": 16})
+
+    found = Why({"name": "toy"}, {"name": "nano"}, Account("pretraining", 50_000_000, 8000, 6_000_000, 48_000_000, 2e15, 0.0, 9000.0, "elsewhere"), 1000.0,
+                [account(n, s, r) for n, s, r in (("lora", 25, 60), ("lora", 100, 90), ("full", 25, 55), ("full", 100, 92), ("scratch", 25, 1), ("scratch", 100, 20))])
+    found.frozen = [Account("first 1 layers frozen", 1, 1, 1, 1, 1.0, 0.0, 1.0, "m", 100, 91, 100, {"frozen_layers": 1})]
+    found.truncated = [{"rank": 1, "right": 40, "items": 100}, {"rank": None, "right": 92, "items": 100}]
+    found.layers = [{"attribute": "word_class", "says": "class of a word", "layer": n, "right": 30 + 20 * n, "items": 100, "majority": 0.3} for n in (0, 1)]
+    found.made = {"date": "today", "machine": {"name": "m", "dtype": "float32"}}
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +73,8 @@ def served(tmp_path_factory):
     write_task(make_task(400, documents=False), folder / "toy")
     task = load_task(folder / "toy")
     made_study(task).save(folder / "home" / "studies" / "made" / "study.json")
+    made_sweep().save(folder / "lab-reports" / "levers" / "sweep.json")
+    made_why().save(folder / "lab-reports" / "ledger" / "why.json")
     (folder / "home" / "studies" / "damaged").mkdir()
     (folder / "home" / "studies" / "damaged" / "study.json").write_text("{ not json")
     log = open(folder / "server.log", "w")
@@ -188,3 +215,40 @@ def test_the_export_opens_without_a_network(served, watch, tmp_path):
     offline.wait_for_selector("#chart-cost svg")
     assert offline.inner_text("#sentence").startswith("Take lora r")
     assert "Where does person" not in (tmp_path / "export.html").read_text()
+
+
+def test_costs_follow_the_prices(served, watch):
+    page = watch().page
+    page.goto(f"{served[0]}/cost")
+    page.get_by_role("heading", name="Dollars a month by volume").wait_for(timeout=60_000)
+    page.get_by_label("Study").select_option("toy · nano")
+    page.get_by_text("lora r4 at every volume").or_(page.get_by_text("lora r4 above it")).first.wait_for(timeout=30_000)
+    page.locator("marimo-vega, .vega-embed").first.wait_for()
+    before = page.locator("marimo-table").first.inner_text()
+    slide(page, "Requests a month", "End")
+    page.wait_for_function("(before) => document.querySelector('marimo-table') && document.querySelector('marimo-table').innerText !== before", arg=before)
+    page.get_by_label("Price", exact=True).select_option(index=1)
+    page.get_by_text("billing").first.wait_for(timeout=30_000)
+
+
+def test_forgetting_shows_what_was_lost_and_which_lever_keeps_it(served, watch):
+    page = watch().page
+    page.goto(f"{served[0]}/forgetting")
+    page.get_by_role("heading", name="Before and after").wait_for(timeout=60_000)
+    page.get_by_text("lora r16").first.wait_for()
+    page.get_by_text("30", exact=True).first.wait_for()
+    page.get_by_role("heading", name="Which levers keep it?").wait_for()
+    page.get_by_role("heading", name="The dose of replay").wait_for(timeout=30_000)
+    page.get_by_text("replay 0.25").first.wait_for()
+
+
+def test_why_cheap_shows_the_factors_and_the_sliders_move_them(served, watch):
+    page = watch().page
+    page.goto(f"{served[0]}/why_cheap")
+    page.get_by_text("the start is worth more than 4 times the data").first.wait_for(timeout=60_000)
+    stat = page.get_by_text("= times the seconds").locator("xpath=../..").first
+    # 50M tokens at 1,000 a second against 500 seconds of 100 examples.
+    page.get_by_text("100", exact=True).first.wait_for()
+    before = stat.inner_text()
+    slide(page, "Epochs", "ArrowLeft", 5)
+    page.wait_for_function("([e, b]) => e.innerText !== b", arg=[stat.element_handle(), before])
