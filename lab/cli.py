@@ -233,6 +233,15 @@ def why(
 
 
 @app.command()
+def memory(config: Annotated[str, typer.Argument(help="a model's config.json, or the name of a known shape")], batch: int = 1, sequence: int = 1024, rank: int = 16,
+           checkpointing: Annotated[bool, typer.Option(help="recompute activations in the backward pass")] = True) -> None:
+    """Memory to train a model in full, with LoRA and with QLoRA, from its config.json alone."""
+    from lab.commands import run_memory
+
+    run_memory(console, config, batch, sequence, rank, checkpointing)
+
+
+@app.command()
 def prices(file: PriceFile = None) -> None:
     """List the price table: what each price is, where it comes from and when it was read."""
     from lab.commands import run_prices

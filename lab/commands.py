@@ -72,8 +72,9 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     _warn_of_long_items(console, runner)
     seconds = Forecast(runner, plan)
     forecast(plan, seconds.cell, seconds.search, seconds.probes(NEEDED))
+    plan.memory_bytes = {m.name: found for m in plan.methods if (found := seconds.memory(m)) is not None}
     apply_budget(plan, budget_seconds)
-    show_plan(console, plan)
+    show_plan(console, plan, chosen_settings.price_per_hour_usd)
     if plan_json:
         searches = {f"{name} {size}": s for (name, size), s in (plan.search_seconds | plan.middle_search_seconds).items()}
         console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}, "searches": searches}, indent=None)
@@ -309,6 +310,37 @@ def run_why(console: Console, *, command: str, folder: Path, out: Path, sizes: l
 
         found = why(runner, sizes, keep)
     console.print(f"Page: {write_why(found, out)}", highlight=False, soft_wrap=True)
+
+
+def run_memory(console: Console, config: str, batch: int, sequence: int, rank: int, checkpointing: bool) -> None:
+    """GiB by method and by what holds them."""
+    from dataclasses import asdict
+
+    from lab.measure.flops import Shape
+    from lab.measure.memory import METHODS, cache_bytes, forecast_training, known_shapes
+
+    shapes, path = known_shapes(), Path(config)
+    if config in shapes:
+        shape = shapes[config][0]
+    elif path.is_file() or (path / "config.json").is_file():
+        try:
+            shape = Shape.of(json.loads((path if path.is_file() else path / "config.json").read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise LabError(f"{config}: no JSON ({error})") from None
+    else:
+        raise LabError(f"{config}: no such file, and no known shape; one of {', '.join(shapes)}")
+    for name, value in (("batch", batch), ("sequence", sequence), ("rank", rank)):
+        if value < 1:
+            raise LabError(f"--{name} {value}: a whole number from 1")
+    table = Table(box=None, pad_edge=False)
+    found = {m: forecast_training(shape, m, batch=batch, sequence=sequence, rank=rank, checkpointing=checkpointing) for m in METHODS}
+    for column in ("GiB", *asdict(found["full"]), "in all"):
+        table.add_column(column, justify="left" if column == "GiB" else "right")
+    for name, used in found.items():
+        table.add_row(name, *(f"{v / 2**30:.2f}" for v in asdict(used).values()), f"{used.total / 2**30:.1f}")
+    console.print(f"{shape.parameters / 1e9:.3f} B parameters, batch {batch}, {sequence} tokens, rank {rank}, bf16, checkpointing {'on' if checkpointing else 'off'}", highlight=False)
+    console.print(table)
+    console.print(f"To serve: {shape.parameters * 2 / 2**30:.2f} GiB of weights and {cache_bytes(shape, batch, sequence) / 2**30:.3f} GiB of KV cache.", highlight=False)
 
 
 def run_prices(console: Console, file: Path | None) -> None:

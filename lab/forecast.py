@@ -17,13 +17,15 @@ import torch
 
 from lab.abilities import Prober, ProbeSet, probes_missing
 from lab.context.passages import Passages
+from lab.measure.flops import Shape
+from lab.measure.memory import cache_bytes, forecast_training
 from lab.methods import Method
-from lab.models.generation import common_prefix, generate
+from lab.models.generation import BATCH_TOKENS, common_prefix, generate
 from lab.models.likelihood import Encoded
 from lab.plan import Plan, RunCell
 from lab.producing import RunSpec
 from lab.runner import CONTROLS, Runner
-from lab.schema import Decoding
+from lab.schema import Decoding, LabError
 from lab.store import key_of
 from lab.weights.training import LOOKS, Schedule, train
 from lab.world.probes import ITEMS, Probe
@@ -170,6 +172,23 @@ class Forecast:
             return stages
         unknown = [s for s in (RunSpec(c, size, 0) for c in ranked.candidates) if not self._stored(s, "validation")]
         return stages + sum(self.training(s) + self.evaluation(s, len(self.runner.scoped(s).validation)) for s in unknown)
+
+    def memory(self, m: Method) -> float | None:
+        """Peak bytes of an arm's work beyond the loaded model: its training, or completing a batch; None for a shape the formulas don't know."""
+        network = self.runner.model.network
+        try:
+            shape = Shape.of(network.config.to_dict())
+        except LabError:
+            return None
+        spec = RunSpec(m.with_rank(self.plan.ranks[-1]).candidates[0], self.plan.sizes[-1], 0)
+        each, target = network.dtype.itemsize, self.runner.tokens_a_target
+        width = self.prompt_tokens(spec)[0] + target
+        weights = spec.candidate.weights
+        if not weights.trains:
+            return cache_bytes(shape, max(1, int(BATCH_TOKENS / (width + self.runner.decoding.max_tokens))), int(width) + self.runner.decoding.max_tokens, each)
+        rank = getattr(weights, "rank", 0)
+        used = forecast_training(shape, "lora" if rank else "full", batch=weights.batch_size, sequence=int(width), rank=rank or 1, bytes_each=each, logit_positions=int(target) + 1)
+        return used.beyond_weights + (0 if not rank else 4 * shape.lora_parameters(rank))
 
     def probes(self, names: Sequence[str]) -> float:
         """Seconds of the base model's probes, forgetting's own included; 0 where they are stored."""

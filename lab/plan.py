@@ -46,6 +46,8 @@ class Plan:
     """Forecast of the searches at the sizes between, which run only where smallest and largest size choose differently."""
     fixed_seconds: float = 0.0
     """Forecast of what does not depend on cells: the base model's probes."""
+    memory_bytes: dict[str, float] = field(default_factory=dict)
+    """Forecast of each arm's peak beyond the loaded model, at the largest size and rank; an arm whose model's shape is unknown is left out."""
     dropped: list[RunCell] = field(default_factory=list)
     detectable: float = 1.0
 

@@ -117,14 +117,15 @@ def show_findings(console: Console, findings: Sequence[Finding]) -> None:
         console.print(f"[{STYLE[f.level]}]{f.level:<8}[/] {_plain(f.text)}", highlight=False)
 
 
-def show_plan(console: Console, plan: Plan) -> None:
-    """What will be run, what it will take, what a budget drops and what can be detected."""
+def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0) -> None:
+    """What will be run, what it will take in time, money and memory, what a budget drops and what can be detected."""
     table = Table(title=None, box=None, pad_edge=False)
-    for column in ("arm", "cells", "search", "cells take"):
+    for column in ("arm", "cells", "search", "cells take", "USD", "peak MB"):
         table.add_column(column, justify="left" if column == "arm" else "right")
     for m in plan.methods:
         cells = [c for c in plan.cells if c.method == m.name]
-        table.add_row(m.name, str(len(cells)), minutes(plan.searching(m.name)), minutes(sum(plan.seconds[c] for c in cells)))
+        search, take = plan.searching(m.name), sum(plan.seconds[c] for c in cells)
+        table.add_row(m.name, str(len(cells)), minutes(search), minutes(take), f"{(search + take) * price_per_hour_usd / 3600:.3f}", f"{plan.memory_bytes[m.name] / 1e6:.0f}" if m.name in plan.memory_bytes else "")
     console.print(table)
     console.print(f"Forecast: about {minutes(plan.total_seconds)} for {len(plan.cells)} cells; what is stored already takes no time.", highlight=False)
     between = sum(plan.middle_search_seconds.values())

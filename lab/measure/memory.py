@@ -8,7 +8,9 @@ Korthikanti et al. 2022, counted for gated blocks.
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 
 from lab.measure.flops import Shape
 from lab.schema import LabError
@@ -88,3 +90,9 @@ def cache_bytes(shape: Shape, rows: int, tokens: int, bytes_each: float = 2.0) -
 def forecast_serving(shape: Shape, *, rows: int, tokens: int, bytes_each: float = 2.0) -> float:
     """Weights and KV cache."""
     return shape.parameters * bytes_each + cache_bytes(shape, rows, tokens, bytes_each)
+
+
+def known_shapes() -> dict[str, tuple[Shape, float]]:
+    """{name: (shape, published parameters in billions)} of public models (``lab/measure/shapes.toml``)."""
+    table = tomllib.loads(files("lab.measure").joinpath("shapes.toml").read_text(encoding="utf-8"))
+    return {name: (Shape.of(row), row["published"]) for name, row in table.items()}

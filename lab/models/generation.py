@@ -16,6 +16,8 @@ from transformers import DynamicCache
 
 from lab.schema import Decoding
 
+BATCH_TOKENS = 16_384
+"""Prompt and completion tokens of one batch."""
 SHARED_FROM = 8
 """Shortest common beginning (tokens) that is worth a cache of its own."""
 
@@ -42,7 +44,7 @@ def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
 
 
 @torch.inference_mode()
-def generate(network, tokenizer, prompts: list[list[int]], decoding: Decoding, batch_tokens: int = 16_384,
+def generate(network, tokenizer, prompts: list[list[int]], decoding: Decoding, batch_tokens: int = BATCH_TOKENS,
              progress: Callable[[int], None] = lambda done: None) -> list[Generated]:
     """Completions of tokenised prompts, in their order.
 
