@@ -16,6 +16,8 @@ from lab.measure.statistics import items_needed
 from lab.schema import LabError
 from lab.study import Study
 
+USELESS = 0.1
+"""Where no arm's interval reaches this accuracy, none is to be taken."""
 POOR = 0.5
 """Below this accuracy even the best arm is said not to do the task."""
 
@@ -95,6 +97,10 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
     eligible = [a for name in (a.label for a in shown.arms) for a in arms if a.label == name and not a.excluded]
     if not eligible:
         return decision("", "No arm lies within the limits.", [f"{a.label}: {a.excluded}" for a in arms], ["other limits"])
+    if max(a.high for a in arms) < USELESS:
+        return decision("", f"None of the arms does this task: the best, {arms[0].label}, is right on {percent(arms[0].accuracy)} of the test items ({percent(arms[0].low)} to {percent(arms[0].high)}).",
+                        [f"{a.label} is right on {percent(a.accuracy)} ({percent(a.low)} to {percent(a.high)})." for a in arms[1:]],
+                        ["A larger base model or more labelled examples: with these no way of using the model is of use."])
     bounds = Bounds(shown, settings, len(eligible))
     ordered = sorted(eligible, key=lambda a: _cost_order(a, shown.comparable))
     chosen = next((a for a in ordered if all(bounds.no_worse(a, b) for b in eligible if b is not a)), None)

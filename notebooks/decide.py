@@ -102,8 +102,11 @@ def _(pick_model, store, task):
     price = mo.ui.number(0, 1000, 0.1, value=1.0, label="USD a machine hour")
     months = mo.ui.number(1, 120, 1, value=12, label="Months in use")
     latency = mo.ui.number(0, 600, 0.01, value=0, label="Latency limit, seconds (0: none)")
-    mo.vstack([mo.hstack([size, rank], widths="equal", gap=2), mo.hstack([requests, margin], widths="equal", gap=2), mo.hstack([price, months, latency, free_rank], justify="start", gap=1.5, wrap=True)])
-    return at_first, free_rank, latency, margin, months, price, rank, requests, size
+    shared_model = mo.ui.switch(value=False, label="the trained weights also serve others")
+    forgetting = mo.ui.slider(0, 50, 1, value=5, label="Forgetting limit, points", show_value=True, debounce=True)
+    mo.vstack([mo.hstack([size, rank], widths="equal", gap=2), mo.hstack([requests, margin], widths="equal", gap=2), mo.hstack([price, months, latency, free_rank], justify="start", gap=1.5, wrap=True),
+               mo.hstack([shared_model, forgetting], justify="start", gap=1.5, wrap=True)])
+    return at_first, forgetting, free_rank, latency, margin, months, price, rank, requests, shared_model, size
 
 
 @app.cell(hide_code=True)
@@ -113,9 +116,9 @@ def _(free_rank, rank):
 
 
 @app.cell(hide_code=True)
-def _(at_rank, latency, margin, months, price, rank, requests, shown_at, size, study):
+def _(at_rank, forgetting, latency, margin, months, price, rank, requests, shared_model, shown_at, size, study):
     settings = Settings(margin=margin.value / 100, monthly_requests=int(requests.value), price_per_hour_usd=float(price.value or 0), months=int(months.value or 1),
-                        latency_limit_seconds=float(latency.value or 0) or None)
+                        latency_limit_seconds=float(latency.value or 0) or None, forgetting_limit=forgetting.value / 100 if shared_model.value else None)
     mo.stop(study is None or (study.sizes() and int(size.value) not in study.sizes()), mo.callout(mo.md(f"Nothing is measured at {size.value} training examples. See *Missing cells* below."), kind="info"))
     decision = verdict(shown_at(int(size.value), at_rank), settings)
     fixed = "" if at_rank is None else f" Ranks are held at {rank.value} where it was measured: a what-if on test items, not a choice."
@@ -143,7 +146,7 @@ def _(at_rank, decision, look_at, study):
     growth = size_chart(size_rows(study, at_rank), study.arms(), study.sizes()) if len(study.sizes()) > 1 else mo.md("Only one data size is measured yet.")
     arms = [{"arm": a.label, "right %": round(100 * a.accuracy, 1), "from": round(100 * a.low, 1), "to": round(100 * a.high, 1), **{p: f"{100 * v:.1f} %" for p, v in a.parts.items()},
              "prompt tokens": round(a.prompt_tokens), "s a request": round(a.seconds_per_request, 4), "training s": round(a.fixed_seconds, 1), "USD a month": float(f"{a.monthly_usd:.3g}"),
-             "excluded": a.excluded} for a in decision.arms]
+             "forgets, points": None if a.forgetting is None else round(100 * a.forgetting, 1), "excluded": a.excluded} for a in decision.arms]
     pair_rows = [{"pair": f"{p.first} minus {p.second}", "points": round(100 * p.difference, 1), "from": round(100 * p.low, 1), "to": round(100 * p.high, 1), "p (Holm)": float(f"{p.p_holm:.2g}"),
               "in words": p.words} for p in decision.pairs]
     {

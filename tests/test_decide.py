@@ -55,6 +55,11 @@ def test_one_seed_is_provisional():
     assert decide(s).provisional is True
 
 
+def test_where_no_arm_does_the_task_none_is_taken():
+    d = decide(study_of({"zero_shot": ["w" * 400], "lora": [outcomes(0.02, 400, s) for s in (1, 2, 3)]}))
+    assert d.chosen == "" and d.sentence.startswith("None of the arms does this task: the best, lora r16, is right on")
+
+
 def test_an_unfinished_run_gives_no_verdict():
     s = study_of({"rag": [outcomes(0.3, 400, 0)], "lora": [outcomes(0.9, 400, s) for s in (1, 2)]})
     s.made, s.plan = {}, {"methods": ["rag", "lora", "few_shot"], "cells": 7}

@@ -81,7 +81,9 @@ def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
 
 def test_the_other_branches_of_the_verdict_are_the_same_too(watch, tmp_path):
     """Several machines, a search elsewhere, an arm that the base can't serve, an unfinished run, the user's own margin."""
-    elsewhere, unfit, unfinished = rich_study(), rich_study(), rich_study()
+    elsewhere, unfit, unfinished, useless = rich_study(), rich_study(), rich_study(), rich_study()
+    for cell in useless.cells:
+        cell.outcomes = "w" * 399 + "c"
     elsewhere.cells[0].machine = "another"
     elsewhere.choices = [{"method": "lora", "size": 400, "rank": 16, "key": "k", "at_edge": [], "still_rising": False, "looks": 1, "validation_items": 9, "chosen": 0, "trials": [
         {"number": 0, "seconds": 70.0, "machine": "third", "adaptation": "a", "study": "", "study_seconds": 0.0, "accuracy": 0.5, "settings": {"context": {"name": "none"}, "weights": {"name": "lora"}}}]}]
@@ -89,7 +91,7 @@ def test_the_other_branches_of_the_verdict_are_the_same_too(watch, tmp_path):
     del unfinished.made["finished"]
     unfinished.plan |= {"methods": ["rag", "full"], "cells": 99}
     page = watch().page
-    for number, (study, says) in enumerate(((elsewhere, "Searched on another machine"), (unfit, "not evaluable on this base model"), (unfinished, "The run is not finished"))):
+    for number, (study, says) in enumerate(((elsewhere, "Searched on another machine"), (unfit, "not evaluable on this base model"), (unfinished, "The run is not finished"), (useless, "None of the arms does this task"))):
         settings = Settings(margin=0.123, monthly_requests=12345)
         page.goto(write_report(study, settings, tmp_path / str(number))["html"].as_uri())
         page.wait_for_function("window.labDecision !== undefined")
