@@ -98,7 +98,7 @@ def decide(
     job: Annotated[Path | None, typer.Option(hidden=True, help="folder that a background run keeps its progress in")] = None,
 ) -> None:
     """Run the arms on a task and decide between them."""
-    from lab.commands import run_decide
+    from lab.commands.decide import run_decide
 
     command = "lab decide " + shlex.join(_repeatable(sys.argv))
     run_decide(console, command=command, folder=task, model_name=model, method_names=_names(methods), ranks=_numbers(ranks, "--ranks"), sizes=_numbers(sizes, "--sizes"),
@@ -127,7 +127,7 @@ def _repeatable(arguments: list[str]) -> list[str]:
 @app.command()
 def check(task: Folder, model: Model = DEFAULT_MODEL) -> None:
     """Look at a task's data: size, splits, leaks, duplicates, conflicts, balance, lengths."""
-    from lab.commands import run_check
+    from lab.commands.data import run_check
 
     if run_check(console, task, model):
         raise typer.Exit(1)
@@ -152,7 +152,7 @@ def import_(
     force: Annotated[bool, typer.Option(help="replace an existing task folder")] = False,
 ) -> None:
     """Make a task folder from a file."""
-    from lab.commands import run_import
+    from lab.commands.data import run_import
 
     run_import(console, source, out, force=force, columns={"input_column": input, "target_column": target, "id_column": id, "group_column": group, "evidence_column": evidence},
                documents=documents, test_source=test, validation_source=validation, instruction=instruction, scorer=scorer, encoding=encoding, seed=seed)
@@ -178,7 +178,7 @@ def report(
     latency_limit: LatencyLimit = None, forgetting_limit: ForgettingLimit = None,
 ) -> None:
     """Write HTML, Markdown and JSON from a stored study, without running anything."""
-    from lab.commands import run_report
+    from lab.commands.results import run_report
 
     run_report(console, study, out, redact, _settings(locals()))
 
@@ -189,7 +189,7 @@ def share(
     reports: Annotated[list[Path] | None, typer.Argument(help="report folders; all under reports/ and lab-reports/ by default")] = None,
 ) -> None:
     """Write a static site, an index and the reports, that any static host can serve."""
-    from lab.commands import run_share
+    from lab.commands.results import run_share
 
     run_share(console, out, reports or [])
 
@@ -200,7 +200,7 @@ def open_(
     port: Annotated[int, typer.Option(help="0 takes any that is free")] = 2718,
 ) -> None:
     """Serve the notebooks on 127.0.0.1 and print the address."""
-    from lab.commands import run_open
+    from lab.commands.results import run_open
 
     run_open(console, edit, port)
 
@@ -215,7 +215,7 @@ def sweep(
     general_text: Annotated[Path | None, typer.Option(help="text file for replay and the likelihood of general text")] = None,
 ) -> None:
     """Move one lever of a training at a time: what is learned, what is forgotten."""
-    from lab.commands import run_sweep
+    from lab.commands.experiments import run_sweep
 
     run_sweep(console, command="lab sweep " + shlex.join(sys.argv[2:]), folder=task, out=out, axes=axis or [], method_name=method, size=size, seeds=seeds, model_name=model, device=device,
               embedder=embedder, probe_folders=probes or [], general_text=general_text)
@@ -227,7 +227,7 @@ def why(
     sizes: Annotated[str, typer.Option(help="labelled examples")] = "100,400", model: Model = DEFAULT_MODEL, device: Device = "auto",
 ) -> None:
     """Why is fine-tuning so cheap? Pretraining beside LoRA, full fine-tuning and training from scratch."""
-    from lab.commands import run_why
+    from lab.commands.experiments import run_why
 
     run_why(console, command="lab why " + shlex.join(sys.argv[2:]), folder=task, out=out, sizes=_numbers(sizes, "--sizes"), model_name=model, device=device)
 
@@ -236,7 +236,7 @@ def why(
 def memory(config: Annotated[str, typer.Argument(help="a model's config.json, or the name of a known shape")], batch: int = 1, sequence: int = 1024, rank: int = 16,
            checkpointing: Annotated[bool, typer.Option(help="recompute activations in the backward pass")] = True) -> None:
     """Memory to train a model in full, with LoRA and with QLoRA, from its config.json alone."""
-    from lab.commands import run_memory
+    from lab.commands.experiments import run_memory
 
     run_memory(console, config, batch, sequence, rank, checkpointing)
 
@@ -244,7 +244,7 @@ def memory(config: Annotated[str, typer.Argument(help="a model's config.json, or
 @app.command()
 def prices(file: PriceFile = None) -> None:
     """List the price table: what each price is, where it comes from and when it was read."""
-    from lab.commands import run_prices
+    from lab.commands.experiments import run_prices
 
     run_prices(console, file)
 
@@ -252,7 +252,7 @@ def prices(file: PriceFile = None) -> None:
 @app.command()
 def runs() -> None:
     """List what is stored: studies first, then every result."""
-    from lab.commands import run_runs
+    from lab.commands.results import run_runs
 
     run_runs(console)
 
@@ -264,7 +264,7 @@ def keep(
     texts: Annotated[bool, typer.Option(help="also the completions, so that nothing is run twice; --no-texts for private tasks")] = True,
 ) -> None:
     """Copy a study for committing or sending: results without weights."""
-    from lab.commands import run_keep
+    from lab.commands.results import run_keep
 
     run_keep(console, study, out, texts)
 
@@ -277,7 +277,7 @@ def prune(
     everything: Annotated[bool, typer.Option(help="remove all of your results")] = False,
 ) -> None:
     """Free disk space; committed studies stay."""
-    from lab.commands import run_prune
+    from lab.commands.results import run_prune
 
     run_prune(console, damaged=damaged, weights=weights, older_than_days=older_than_days, everything=everything)
 
@@ -288,7 +288,7 @@ def generate(out: Annotated[Path, typer.Option(help="folder of the task folders"
              rare_format: bool = True, label_noise: float = 0.0, distractors: int = 0, wordings: int = 1, known_facts: bool = False,
              train: int = 2000, validation: int = 300, test: int = 600, seed: int = 1) -> None:
     """Write the bundled tasks, or variants with other knobs."""
-    from lab.commands import run_generate
+    from lab.commands.data import run_generate
 
     run_generate(console, out, name, rare_format=rare_format, label_noise=label_noise, distractors=distractors, wordings=wordings, known_facts=known_facts,
                  train=train, validation=validation, test=test, seed=seed)
@@ -304,7 +304,7 @@ def pretrain(
     compile: Annotated[bool, typer.Option(help="torch.compile; needs a C++ compiler on a CPU")] = True,
 ) -> None:
     """Pretrain a base model on the generated world; goes on where it stopped."""
-    from lab.commands import run_pretrain
+    from lab.commands.making import run_pretrain
 
     run_pretrain(console, work, text, size, tokens, device, compile)
 
@@ -321,7 +321,7 @@ def train_embedder(text: Annotated[str, typer.Option(help="plain English text, o
 def card(model: Model = DEFAULT_MODEL, text: Annotated[str, typer.Option(help="the pretraining text, for the likelihood of its held-out part")] = "none",
          device: Device = "auto", out: Annotated[Path | None, typer.Option(help="file to write; the model's own README.md by default")] = None) -> None:
     """Measure a base model's probes and write its card."""
-    from lab.commands import run_card
+    from lab.commands.making import run_card
 
     run_card(console, model, text, device, out)
 
@@ -330,7 +330,7 @@ def card(model: Model = DEFAULT_MODEL, text: Annotated[str, typer.Option(help="t
 def embedder_card(queries: Annotated[Path, typer.Argument(help="JSONL files' folder with question and context fields")], embedder: Embedder = "embedder",
                   out: Annotated[Path | None, typer.Option(help="file to write")] = None) -> None:
     """Measure an embedder's recall beside BM25 and write its card."""
-    from lab.commands import run_embedder_card
+    from lab.commands.making import run_embedder_card
 
     run_embedder_card(console, queries, embedder, out)
 

@@ -16,7 +16,7 @@ with app.setup(hide_code=True):
 
     import marimo as mo
 
-    from lab.commands import default_methods
+    from lab.commands.decide import default_methods
     from lab.context.base import Tools
     from lab.decide import Settings, verdict
     from lab.live import jobs, views
