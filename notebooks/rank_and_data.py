@@ -67,8 +67,8 @@ def _(pick_method, study):
 def _(pick_method, pick_size, store, study):
     curves = views.loss_rows(study, store, pick_method.value, int(pick_size.value))
     mo.stop(not curves, mo.md("<small>No training log is stored at this size.</small>"))
-    mo.vstack([mo.md(f"### Training at {pick_size.value} examples\nLeft: loss on the training batch at each look. Right: share of validation items whose every token is the first choice. The best look is the one that was kept."),
-               mo.hstack([views.loss_chart(curves, "loss", "loss (nats a token)"), views.loss_chart(curves, "right on validation", "right on validation, %")], widths="equal")])
+    mo.vstack([mo.md(f"### Training at {pick_size.value} examples\nAbove: loss on the training batch at each look. Below: share of validation items whose every token is the first choice. The best look is the one that was kept."),
+               views.loss_chart(curves, "loss", "loss (nats a token)"), views.loss_chart(curves, "right on validation", "right on validation, %")])
     return
 
 

@@ -61,7 +61,7 @@ def quality_chart(rows: Rows) -> alt.LayerChart:
     return alt.layer(
         base.mark_rule(strokeWidth=3).encode(x=alt.X(**_percent("low", "right answers, with 95 % intervals")), x2="high:Q", color=COLOUR),
         base.mark_point(filled=True, size=110, opacity=1).encode(x=alt.X(**_percent("accuracy")), color=COLOUR, shape=SHAPE, tooltip=["arm:N", "text:N"]),
-        base.mark_text(align="left", dx=8).encode(x=alt.value("width"), text="text:N"),
+        base.mark_text(align="left", dx=8, color="#8a8a8a").encode(x=alt.value("width"), text="text:N"),
     ).properties(height=alt.Step(30), width="container", padding={"left": 5, "right": 60, "top": 5, "bottom": 5}, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
 
 
