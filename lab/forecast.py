@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -23,7 +23,7 @@ from lab.methods import Method
 from lab.models.generation import BATCH_TOKENS, common_prefix, generate
 from lab.models.likelihood import Encoded
 from lab.plan import Plan, RunCell
-from lab.producing import RunSpec
+from lab.producing import LATENCY_ITEMS, SIDE_ITEMS, RunSpec
 from lab.runner import CONTROLS, Runner
 from lab.schema import Decoding, LabError
 from lab.store import key_of
@@ -32,7 +32,9 @@ from lab.world.probes import ITEMS, Probe
 
 SAMPLE = 12
 """Prompts that are built to know an arm's prompt length."""
-WRITTEN = 4
+ROWS = 96
+"""Prompts of the batch that writing is timed with."""
+WRITTEN = 6
 """Prompts that a frozen arm completes to know how much it writes."""
 
 
@@ -45,30 +47,42 @@ class Rates:
     reading: float
     """A prompt token in a batch of prompts."""
     writing: float
-    """A completion token of one item in a batch."""
+    """A completion token of one item in a batch, with nothing before it."""
+    attending: float
+    """What each token of context adds to that."""
+    alone: float
+    """A completion token of a request alone."""
 
 
 def calibrate(runner: Runner) -> Rates:
     """Measure the rates in a few seconds, once a machine and model (kept in LAB_HOME, remeasured after a day)."""
     model = runner.model
-    key = key_of({"model": model.revision, "machine": asdict(model.machine), "torch": torch.__version__})
+    key = key_of({"model": model.revision, "machine": asdict(model.machine), "torch": torch.__version__, "rates": [f.name for f in fields(Rates)]})
     path = runner.store.home / "calibration" / f"{key}.json"
     if path.exists() and time.time() - path.stat().st_mtime < 86_400:
         return Rates(**json.loads(path.read_text()))
     width = min(160, model.window // 2)
     vocabulary = min(1000, model.network.config.vocab_size - 1)
     generator = np.random.default_rng(0)
-    prompts = [generator.integers(3, vocabulary, width).tolist() for _ in range(32)]
-    reading = min(_timed(lambda: generate(model.network, model.tokenizer, prompts, Decoding(1, ""))) for _ in range(2)) / (32 * width)
-    longer = _timed(lambda: generate(model.network, model.tokenizer, prompts, Decoding(9, "")))
-    writing = max(longer - reading * 32 * width, 1e-4) / (32 * 8)
+    draw = lambda rows, length: generator.integers(3, vocabulary, (rows, length)).tolist()  # noqa: E731
+    prompts = draw(32, width)
+    seconds = lambda rows, tokens: min(_timed(lambda: generate(model.network, model.tokenizer, rows, Decoding(tokens, ""))) for _ in range(2))  # noqa: E731
+    reading = seconds(prompts, 1) / (32 * width)
+    short, long = width // 4, min(2 * width, model.window - 16)
+    # As many rows as a real batch has: beyond the processor's cache a row costs more.
+    once = lambda rows, tokens: _timed(lambda: generate(model.network, model.tokenizer, rows, Decoding(tokens, ""), batch_tokens=10**9))  # noqa: E731
+    each = {length: max(once(rows, 9) - once(rows, 1), 1e-5) / (ROWS * 8) for length in (short, long) for rows in [draw(ROWS, length)]}
+    attending = max(0.0, (each[long] - each[short]) / (long - short))
+    writing = max(each[short] - attending * short, 1e-7)
+    single = draw(1, width)
+    alone = max(seconds(single, 9) - seconds(single, 1), 1e-5) / 8
     network = model.copy_network()
     network.requires_grad_(True)
     items = [Encoded(p[:-12], p[-12:]) for p in prompts[:16]]
     quiet = lambda done, total, words: None  # noqa: E731
     train(model, network, items, [], Schedule(1e-9, 1, 1), 0, quiet, "calibration")
     training = train(model, network, items, [], Schedule(1e-9, 1, 4), 0, quiet, "calibration").seconds / (4 * 16 * width)
-    rates = Rates(training, reading, writing)
+    rates = Rates(training, reading, writing, attending, alone)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(asdict(rates)))
@@ -113,7 +127,13 @@ class Forecast:
     def evaluation(self, spec: RunSpec, items: int) -> float:
         """Seconds to complete ``items`` prompts; a shared beginning is computed once."""
         length, shared = self.prompt_tokens(spec)
-        return self.rates.reading * (shared + items * (length - shared)) + items * self.rates.writing * self.written_tokens(spec)
+        written = self.written_tokens(spec)
+        return self.rates.reading * (shared + items * (length - shared)) + items * written * (self.rates.writing + self.rates.attending * length)
+
+    def latencies(self, spec: RunSpec) -> float:
+        """Seconds of the requests that are timed alone on the test items."""
+        side = SIDE_ITEMS if hasattr(spec.candidate.weights, "rank") else 0
+        return (LATENCY_ITEMS + side) * (self.rates.reading * self.prompt_tokens(spec)[0] + self.rates.alone * self.written_tokens(spec))
 
     def training(self, spec: RunSpec) -> float:
         """Seconds of one adaptation, its validation looks included; a study stage counts once an arm, in its search."""
@@ -147,7 +167,7 @@ class Forecast:
             return probing + (self.training(stored[0]) if again else 0.0)
         chosen = self.runner.choice_is_stored(self._method(cell.method), RunCell(cell.method, cell.rank, cell.size or self.plan.sizes[-1], 0))
         searched = not chosen and cell.seed == 0 and cell.size in (None, self.plan.sizes[-1], self.plan.sizes[0]) and cell.rank in (None, self.plan.ranks[-1])
-        seconds = self.evaluation(spec, len(self.runner.task.test)) + self.probing(cell, spec)
+        seconds = self.evaluation(spec, len(self.runner.task.test)) + self.latencies(spec) + self.probing(cell, spec)
         if not searched:
             seconds += self.training(spec) + self.evaluation(spec, len(self.runner.scoped(spec).validation))
         if m.retrieves and cell.seed == 0 and cell.size in (None, self.plan.sizes[-1]):
@@ -192,7 +212,7 @@ class Forecast:
 
     def probes(self, names: Sequence[str]) -> float:
         """Seconds of the base model's probes, forgetting's own included; 0 where they are stored."""
-        unknown = len(probes_missing(self.runner.model, self.runner.store, names)) * ITEMS * (self.rates.reading * 220 + self.rates.writing * 10)
+        unknown = len(probes_missing(self.runner.model, self.runner.store, names)) * ITEMS * (self.rates.reading * 220 + (self.rates.writing + 220 * self.rates.attending) * 10)
         wanted = self.runner.probes if any(self.runner.is_probed(c, self.plan) for c in self.plan.cells) else None
         return unknown + (self._asking(wanted, "") if wanted else 0.0)
 
@@ -209,7 +229,8 @@ class Forecast:
             tokens = [sum(count(p.input) + count(c) + 12 for c in s.choices) for s, p in some]
             return len(asked.items) * self.rates.reading * float(np.mean(tokens))
         tokens = [count(self.runner.model.render(p)) for _, p in some]
-        return len(asked.items) * (self.rates.reading * float(np.mean(tokens)) + self.rates.writing * float(np.mean([count(s.target) for s, _ in some]) + 1))
+        written = float(np.mean([count(s.target) for s, _ in some]) + 1)
+        return len(asked.items) * (self.rates.reading * float(np.mean(tokens)) + (self.rates.writing + self.rates.attending * float(np.mean(tokens))) * written)
 
     def probing(self, cell: RunCell, spec: RunSpec) -> float:
         """Seconds of the probes that follow a cell."""
