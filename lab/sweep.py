@@ -27,6 +27,8 @@ from lab.study import Study
 SPARE_ITEMS = 200
 """Labelled items outside the data size that quality is measured on."""
 FIXED_AXES = ("study", "study_rate", "study_epochs")
+
+
 def read_axes(texts: Sequence[str], weights: Any) -> dict[str, list[Any]]:
     """``["replay=0,0.05", "epochs=3,30"]`` as axes of a weight method; raises LabError naming the valid ones."""
     known = {f.name: f.default for f in fields(weights) if f.name not in FIXED_AXES}
@@ -58,7 +60,7 @@ def sweep(runner: Runner, name: str, size: int, axes: dict[str, list[Any]], seed
     found = Sweep({"name": task.name, "digest": task.digest}, {"name": model.name, "revision": model.revision}, name, size, runner.general.name if runner.general else "")
     found.made = provenance() | {"machine": asdict(model.machine)}
     found.base = runner.probes.of_base(prober)
-    chosen = _start(runner, name, size)
+    chosen = chosen_candidate(runner, name, size, [size])
     settings = [(START, None, chosen.weights)] + [(axis, v, changed(chosen.weights, axis, v)) for axis, values in axes.items() for v in values]
     for seed in range(seeds):
         for axis, value, weights in settings:
@@ -69,15 +71,14 @@ def sweep(runner: Runner, name: str, size: int, axes: dict[str, list[Any]], seed
     return found
 
 
-def _start(runner: Runner, name: str, size: int) -> Candidate:
-    """What validation chooses for the arm at this size."""
+def chosen_candidate(runner: Runner, name: str, size: int, sizes: Sequence[int]) -> Candidate:
+    """What validation chooses for a trained arm at one of these sizes (rank 16 where it has one)."""
     arm = method(name)
     if not arm.trains:
         raise LabError(f"--method {name}: its weights are frozen; name an arm that trains, such as lora or full")
     rank = 16 if arm.has_rank else None
     cell = RunCell(name, rank, size, 0)
-    study = Study({}, {}, {}, [], [])
-    return runner.choose(arm, cell, Plan([arm], [cell], 1, [size], [rank or 16]), study)
+    return runner.choose(arm, cell, Plan([arm], [cell], 1, list(sizes), [rank or 16]), Study({}, {}, {}, [], []))
 
 
 def _point(runner: Runner, prober: Prober, candidate: Candidate, size: int, seed: int, axis: str, value: Any) -> Point:

@@ -19,16 +19,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from lab.families import settings_of
 from lab.measure.flops import Shape, training_flops
 from lab.measure.ledger import Account, Why
-from lab.methods import Candidate, method
+from lab.methods import Candidate
 from lab.models.likelihood import Encoded, completion_logits
 from lab.models.local import LocalModel
-from lab.plan import Plan, RunCell
 from lab.producing import RunSpec
 from lab.runner import Runner
 from lab.schema import LabError
 from lab.store import provenance, read_completions
-from lab.study import Study
-from lab.sweep import spare_items
+from lab.sweep import chosen_candidate, spare_items
 from lab.world.attributes import ATTRIBUTES, attribute
 from lab.world.pretrain import PretrainConfig, pretraining_pace
 
@@ -54,7 +52,7 @@ def why(runner: Runner, sizes: Sequence[int], after: Callable[[Why, str], None] 
     largest, chosen = sizes[-1], {}
     for name in METHODS:
         for size in sizes:
-            chosen[name, size] = _chosen(runner, name, size, sizes)
+            chosen[name, size] = chosen_candidate(runner, name, size, sizes)
             account = _trained(runner, RunSpec(chosen[name, size], size, 0), name)
             found.trainings.append(account)
             after(found, f"{name}, {size} examples: {100 * account.accuracy:.1f} %")
@@ -66,13 +64,6 @@ def why(runner: Runner, sizes: Sequence[int], after: Callable[[Why, str], None] 
     found.made["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     after(found, "the full update cut to a rank")
     return found
-
-
-def _chosen(runner: Runner, name: str, size: int, sizes: Sequence[int]) -> Candidate:
-    arm = method(name)
-    rank = 16 if arm.has_rank else None
-    cell = RunCell(name, rank, size, 0)
-    return runner.choose(arm, cell, Plan([arm], [cell], 1, list(sizes), [rank or 16]), Study({}, {}, {}, [], []))
 
 
 def pretraining_account(model: LocalModel) -> Account:
