@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache
 
+from lab.models.cache import roomy_cache
 from lab.schema import Decoding
 
 BATCH_TOKENS = 16_384
@@ -78,11 +79,9 @@ def generate(network, tokenizer, prompts: list[list[int]], decoding: Decoding, b
     return [results[i] for i in range(len(prompts))]
 
 
-def _expand(cache: DynamicCache | None, rows: int) -> DynamicCache:
-    if cache is None:
-        return DynamicCache()
-    expanded = DynamicCache()
-    for index, layer in enumerate(cache.layers):
+def _expand(cache: Cache | None, rows: int, room: int) -> Cache:
+    expanded = roomy_cache(room)
+    for index, layer in enumerate(cache.layers if cache else ()):
         expanded.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), index)
     return expanded
 
@@ -95,7 +94,7 @@ def _generate_batch(network, tokenizer, tails: list[list[int]], shared: int, sha
     own = torch.tensor([[0] * (width - len(t)) + [1] * len(t) for t in tails], device=device)
     mask = torch.cat([torch.ones(rows, shared, dtype=own.dtype, device=device), own], dim=1)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, shared:]
-    cache = _expand(shared_cache, rows)
+    cache = _expand(shared_cache, rows, shared + width + decoding.max_tokens)
     ends = end_tokens(network, tokenizer)
     alive = list(range(rows))
     produced: list[list[int]] = [[] for _ in range(rows)]
@@ -121,13 +120,20 @@ def _generate_batch(network, tokenizer, tails: list[list[int]], shared: int, sha
         if not keep:
             break
         if len(keep) < len(alive):
-            index = torch.tensor(keep, device=device)
+            index = torch.tensor(_fill_holes(keep), device=device)
             cache.batch_select_indices(index)
             chosen, mask, positions = chosen[index], mask[index], positions[index]
-            alive = [alive[k] for k in keep]
+            alive = [alive[k] for k in index.tolist()]
         ids, positions = chosen[:, None], positions[:, -1:] + 1
         mask = torch.cat([mask, torch.ones(len(alive), 1, dtype=mask.dtype, device=device)], dim=1)
     return [(texts[r][0].strip(), len(produced[r]), texts[r][1]) for r in range(rows)]
+
+
+def _fill_holes(keep: list[int]) -> list[int]:
+    """The places to keep, those of the first rows where they are and the last ones in the holes between."""
+    count = len(keep)
+    staying, movers = set(k for k in keep if k < count), [k for k in keep if k >= count]
+    return [place if place in staying else movers.pop() for place in range(count)]
 
 
 def cache_argument(network) -> str:
