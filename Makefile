@@ -22,10 +22,10 @@ demo: install
 
 test: install
 	$(BIN)/ruff check lab tests notebooks
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: install
-	$(BIN)/python -m pytest -m "slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow"
 
 lint: install
 	$(BIN)/ruff check lab tests notebooks

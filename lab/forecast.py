@@ -72,7 +72,7 @@ def calibrate(runner: Runner) -> Rates:
     # As many rows as a real batch has: beyond the processor's cache a row costs more. They share all but their last
     # token, so that what is before it is read once and only writing takes time.
     once = lambda rows, tokens: _timed(lambda: generate(model.network, model.tokenizer, rows, Decoding(tokens, ""), batch_tokens=10**9))  # noqa: E731
-    begun = {length: [draw(1, length - 1)[0] + [3 + row] for row in range(ROWS)] for length in (short, long)}
+    begun = {length: [start + [3 + row] for row in range(ROWS)] for length in (short, long) for start in draw(1, length - 1)}
     each = {length: max(once(rows, 9) - once(rows, 1), 1e-5) / (ROWS * 8) for length, rows in begun.items()}
     attending = max(0.0, (each[long] - each[short]) / (long - short))
     writing = max(each[short] - attending * short, 1e-7)

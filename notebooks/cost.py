@@ -16,6 +16,7 @@ with app.setup(hide_code=True):
 
     from lab.decide import Settings, verdict
     from lab.live import views
+    from lab.live.charts import live
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf
     from lab.measure.cost import HOSTINGS
@@ -79,7 +80,13 @@ def _(pick, shelf):
 
 
 @app.cell(hide_code=True)
-def _(hosting, hour, months, people, requests, size, study, token_prices, updates):
+def _(size, study):
+    shown = evidence(study, int(size.value) if study.sizes() else None)
+    return (shown,)
+
+
+@app.cell(hide_code=True)
+def _(hosting, hour, months, people, requests, shown, token_prices, updates):
     try:
         settings, trouble = Settings(
             monthly_requests=int(requests.value), price_per_hour_usd=float(hour.value or 0), hosting=hosting.value, months=int(months.value or 1), updates_a_month=float(updates.value or 0),
@@ -88,7 +95,6 @@ def _(hosting, hour, months, people, requests, size, study, token_prices, update
     except LabError as error:
         settings, trouble = None, str(error)
     mo.stop(settings is None, mo.callout(mo.plain_text(trouble), kind="warn"))
-    shown = evidence(study, int(size.value) if study.sizes() else None)
     decision = verdict(shown, settings)
     apart = [] if shown.comparable else [mo.callout(mo.md("The seconds of these arms come from several machines. Money below is each arm's own and not compared in the verdict."), kind="warn")]
     mo.vstack([mo.callout(mo.md(f"**{'Provisional: ' if decision.provisional else ''}{views.words(decision.sentence)}**"), kind="success" if decision.chosen else "warn"), *apart])
@@ -100,8 +106,8 @@ def _(decision, settings):
     costs = [{"arm": c["label"], "making, USD a month": float(f"{c['making']:.3g}"), "updates": float(f"{c['updates']:.3g}"), "USD per 1,000 requests": float(f"{c['thousand']:.3g}"), "USD a month": float(f"{c['monthly']:.4g}"),
               "USD a right answer": None if c["correct"] is None else float(f"{c['correct']:.3g}"), "people, USD a month": float(f"{c['people']:.4g}")} for c in cost_table(decision)]
     mo.vstack([mo.md("### Dollars a month by volume\nWhere two lines cross, two arms cost the same; dots mark your volume. A line that begins high was dear to make, a steep one is dear to use."),
-               lines_chart(line_rows(decision.arms, settings, settings.monthly_requests)), mo.ui.table(costs, selection=None, pagination=False),
-               mo.md("### Quality against cost\nUp is better, left is cheaper."), cost_chart(arm_rows(decision.arms, decision.chosen))])
+               live(lines_chart, line_rows(decision.arms, settings, settings.monthly_requests)), mo.ui.table(costs, selection=None, pagination=False),
+               mo.md("### Quality against cost\nUp is better, left is cheaper."), live(cost_chart, arm_rows(decision.arms, decision.chosen))])
     return
 
 

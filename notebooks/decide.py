@@ -20,6 +20,7 @@ with app.setup(hide_code=True):
     from lab.context.base import Tools
     from lab.decide import Settings, verdict
     from lab.live import jobs, views
+    from lab.live.charts import live
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf, missing
     from lab.measure.evidence import evidence
@@ -130,7 +131,7 @@ def _(at_rank, forgetting, latency, margin, months, price, rank, requests, share
 @app.cell(hide_code=True)
 def _(decision):
     mo.vstack([mo.md("### Quality by method\nShare of test items answered right, with 95 % intervals. Overlapping intervals may still differ: the verdict uses paired differences."),
-               quality_chart(arm_rows(decision.arms, decision.chosen))])
+               live(quality_chart, arm_rows(decision.arms, decision.chosen))])
     return
 
 
@@ -142,20 +143,29 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _(at_rank, decision, look_at, study):
-    growth = size_chart(size_rows(study, at_rank), study.arms(), study.sizes()) if len(study.sizes()) > 1 else mo.md("Only one data size is measured yet.")
-    arms = [{"arm": a.label, "right %": round(100 * a.accuracy, 1), "from": round(100 * a.low, 1), "to": round(100 * a.high, 1), **{p: f"{100 * v:.1f} %" for p, v in a.parts.items()},
-             "prompt tokens": round(a.prompt_tokens), "s a request": round(a.seconds_per_request, 4), "training s": round(a.fixed_seconds, 1), "USD a month": float(f"{a.monthly_usd:.3g}"),
-             "forgets, points": None if a.forgetting is None else round(100 * a.forgetting, 1), "excluded": a.excluded} for a in decision.arms]
-    pair_rows = [{"pair": f"{p.first} minus {p.second}", "points": round(100 * p.difference, 1), "from": round(100 * p.low, 1), "to": round(100 * p.high, 1), "p (Holm)": float(f"{p.p_holm:.2g}"),
-              "in words": p.words} for p in decision.pairs]
+def _(at_rank, study):
+    growth = live(size_chart, size_rows(study, at_rank), tuple(study.arms()), tuple(study.sizes())) if study and len(study.sizes()) > 1 else mo.md("Only one data size is measured yet.")
+    return (growth,)
+
+
+@app.cell(hide_code=True)
+def _(decision, growth, look_at, study):
+    def numbers():
+        return [{"arm": a.label, "right %": round(100 * a.accuracy, 1), "from": round(100 * a.low, 1), "to": round(100 * a.high, 1), **{p: f"{100 * v:.1f} %" for p, v in a.parts.items()},
+                 "prompt tokens": round(a.prompt_tokens), "s a request": round(a.seconds_per_request, 4), "training s": round(a.fixed_seconds, 1), "USD a month": float(f"{a.monthly_usd:.3g}"),
+                 "forgets, points": None if a.forgetting is None else round(100 * a.forgetting, 1), "excluded": a.excluded} for a in decision.arms]
+
+    def pair_rows():
+        return [{"pair": f"{p.first} minus {p.second}", "points": round(100 * p.difference, 1), "from": round(100 * p.low, 1), "to": round(100 * p.high, 1), "p (Holm)": float(f"{p.p_holm:.2g}"),
+                 "in words": p.words} for p in decision.pairs]
+
     {
-        "By data size": mo.vstack([mo.md("Would more data flip this? A line that still rises says maybe. Dashed lines with bands are arms that use no labels."), growth]),
-        "Against cost": mo.vstack([mo.md("Up is better, left is cheaper, at the settings above. Money is measured seconds times your price."), cost_chart(arm_rows(decision.arms, decision.chosen))]),
-        "Numbers": mo.ui.table(arms, selection=None, pagination=False),
-        "Pairs": mo.ui.table(pair_rows, selection=None, pagination=True),
-        "Passages": mo.ui.table(controls_table(study), selection=None, pagination=False) if controls_table(study) else mo.md("No arm with passages is measured."),
-    }[look_at.value]
+        "By data size": lambda: mo.vstack([mo.md("Would more data flip this? A line that still rises says maybe. Dashed lines with bands are arms that use no labels."), growth]),
+        "Against cost": lambda: mo.vstack([mo.md("Up is better, left is cheaper, at the settings above. Money is measured seconds times your price."), live(cost_chart, arm_rows(decision.arms, decision.chosen))]),
+        "Numbers": lambda: mo.ui.table(numbers(), selection=None, pagination=False),
+        "Pairs": lambda: mo.ui.table(pair_rows(), selection=None, pagination=True),
+        "Passages": lambda: mo.ui.table(controls_table(study), selection=None, pagination=False) if controls_table(study) else mo.md("No arm with passages is measured."),
+    }[look_at.value]()
     return
 
 

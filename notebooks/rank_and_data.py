@@ -15,6 +15,7 @@ with app.setup(hide_code=True):
     import marimo as mo
 
     from lab.live import views
+    from lab.live.charts import live
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf
     from lab.store import Store
@@ -59,7 +60,7 @@ def _(pick_method, study):
     heat = views.heat_rows(study, pick_method.value)
     spread = max((r["high"] - r["low"] for r in heat), default=0)
     mo.vstack([mo.md(f"### Right answers over rank and data size\nMean over seeds, on test items; the widest 95 % interval spans {spread:.0f} points. If a column is flat, rank does not matter at that size."),
-               views.heat_chart(heat), mo.ui.table(heat, selection=None, page_size=12)])
+               live(views.heat_chart, heat), mo.ui.table(heat, selection=None, page_size=12)])
     return
 
 
@@ -68,7 +69,7 @@ def _(pick_method, pick_size, store, study):
     curves = views.loss_rows(study, store, pick_method.value, int(pick_size.value))
     mo.stop(not curves, mo.md("<small>No training log is stored at this size.</small>"))
     mo.vstack([mo.md(f"### Training at {pick_size.value} examples\nAbove: loss on the training batch at each look. Below: share of validation items whose every token is the first choice. The best look is the one that was kept."),
-               views.loss_chart(curves, "loss", "loss (nats a token)"), views.loss_chart(curves, "right on validation", "right on validation, %")])
+               live(views.loss_chart, curves, "loss", "loss (nats a token)"), live(views.loss_chart, curves, "right on validation", "right on validation, %")])
     return
 
 
@@ -93,7 +94,7 @@ def _(pick_method, pick_size, store, study):
     half = {name: next((str(r["directions"]) for r in energy if r["update"] == name and r["energy"] >= 90), f"more than {max(r['directions'] for r in energy if r['update'] == name)}") for name in logs}
     mo.vstack([mo.md("### How many directions did the update need?\nEvery matrix's update has as many directions as its rank; the curve says how much of its energy (squared singular values) the first ones hold. "
                      + "Nine tenths lie within " + "; ".join(f"**{n}** of {name}" for name, n in half.items()) + ". The band spans the model's matrices. A full fine-tune is free to use all directions (of it the first 64 are kept)."),
-               views.spectrum_chart(energy)])
+               live(views.spectrum_chart, energy)])
     return
 
 

@@ -23,7 +23,7 @@ from lab.measure.forgetting import Forgotten
 from lab.measure.ledger import Account
 from lab.measure.memory import forecast_training
 from lab.models.prompts import render
-from lab.report.charts import PALETTE, colour_of
+from lab.report.charts import PALETTE, Rows, colour_of, data_of
 from lab.schema import LabError
 from lab.store import Store
 from lab.study import Cell, Study
@@ -80,9 +80,9 @@ def heat_rows(study: Study, method: str) -> list[dict[str, Any]]:
     return rows
 
 
-def heat_chart(rows: Sequence[dict[str, Any]]) -> alt.LayerChart:
+def heat_chart(rows: Rows) -> alt.LayerChart:
     """Accuracy over rank and data size, the number in each field."""
-    base = alt.Chart(alt.InlineData(values=list(rows))).encode(x=alt.X("size:O", title="labelled examples (train + validation)", axis=alt.Axis(labelAngle=0)),
+    base = alt.Chart(data_of(rows)).encode(x=alt.X("size:O", title="labelled examples (train + validation)", axis=alt.Axis(labelAngle=0)),
                                                               y=alt.Y("rank:O", title="LoRA rank", sort="descending"))
     return alt.layer(
         base.mark_rect().encode(color=alt.Color("accuracy:Q", scale=alt.Scale(scheme="blues", domain=[0, 100]), title="right, %"), tooltip=["rank:O", "size:O", "accuracy:Q", "low:Q", "high:Q", "by seed:N"]),
@@ -107,9 +107,9 @@ def loss_rows(study: Study, store: Store, method: str, size: int) -> list[dict[s
     return rows
 
 
-def loss_chart(rows: Sequence[dict[str, Any]], field: str, title: str) -> alt.Chart:
+def loss_chart(rows: Rows, field: str, title: str) -> alt.Chart:
     """One line a run, coloured by rank."""
-    return alt.Chart(alt.InlineData(values=list(rows))).mark_line(point=True, strokeWidth=1.5).encode(
+    return alt.Chart(data_of(rows)).mark_line(point=True, strokeWidth=1.5).encode(
         x=alt.X("step:Q", title="optimizer steps"), y=alt.Y(f"{field}:Q", title=title), color=alt.Color("rank:N", title="rank", sort=None, scale=alt.Scale(range=list(PALETTE))),
         strokeDash=alt.StrokeDash("seed:N", title="seed"), detail="run:N", tooltip=["run:N", "step:Q", f"{field}:Q"]).properties(height=260, width="container")
 
@@ -147,9 +147,9 @@ def spectrum_rows(logs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def spectrum_chart(rows: Sequence[dict[str, Any]]) -> alt.LayerChart:
+def spectrum_chart(rows: Rows) -> alt.LayerChart:
     """Energy of the update (squared singular values) within its first k directions; the band spans the matrices."""
-    base = alt.Chart(alt.InlineData(values=list(rows))).encode(x=alt.X("directions:Q", scale=alt.Scale(type="log", base=2, domainMin=1, nice=False), title="directions (singular vectors), largest first"),
+    base = alt.Chart(data_of(rows)).encode(x=alt.X("directions:Q", scale=alt.Scale(type="log", base=2, domainMin=1, nice=False), title="directions (singular vectors), largest first"),
                                                               color=alt.Color("update:N", title=None, legend=alt.Legend(orient="bottom", columns=2, labelLimit=300)))
     y_scale = alt.Scale(domain=[0, 100])
     return alt.layer(base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", scale=y_scale, title="share of the update's energy", axis=PERCENT_AXIS), y2="high:Q"),

@@ -35,8 +35,10 @@ class Machine:
 
 
 def available_cores() -> int:
-    """Cores this process may use (a container may allow fewer than there are)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use: a container may allow fewer than there are, and so may ``OMP_NUM_THREADS``."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(asked)) if asked.isdigit() and int(asked) else allowed
 
 
 def _seconds(dtype: torch.dtype, size: int = 512, repeats: int = 8) -> float:

@@ -10,6 +10,7 @@ import gc
 import sys
 import threading
 import weakref
+from functools import lru_cache
 
 import psutil
 import torch
@@ -21,12 +22,20 @@ SAMPLE_SECONDS = 0.01
 
 def release_memory() -> None:
     """Give freed memory back to the system: glibc keeps it, and a process that has seen many tensor shapes grows by gigabytes."""
+    _settle()
     gc.collect()
     if sys.platform == "linux":
         try:
             ctypes.CDLL("libc.so.6").malloc_trim(0)
         except (OSError, AttributeError):
             return
+
+
+@lru_cache(maxsize=1)
+def _settle() -> None:
+    """Leave what is there at the first call out of every later collection: half a million objects of imported libraries take half a second to walk."""
+    gc.collect()
+    gc.freeze()
 
 
 class PeakMemory:

@@ -37,7 +37,8 @@ def mark_of(method: str) -> str:
     return MARKS[(names.index(method) if method in names else sum(map(ord, method))) % len(MARKS)]
 
 
-def _data(rows: Rows) -> alt.NamedData | alt.InlineData:
+def data_of(rows: Rows) -> alt.NamedData | alt.InlineData:
+    """The rows themselves, or the name of the data set that the page fills."""
     return alt.NamedData(name=rows) if isinstance(rows, str) else alt.InlineData(values=list(rows))
 
 
@@ -57,7 +58,7 @@ def arm_rows(arms: Sequence[ArmEvidence], chosen: str = "") -> list[dict[str, An
 
 def quality_chart(rows: Rows) -> alt.LayerChart:
     """Share right by arm with 95 % intervals, the best on top."""
-    base = alt.Chart(_data(rows)).encode(y=alt.Y("arm:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=260)))
+    base = alt.Chart(data_of(rows)).encode(y=alt.Y("arm:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=260)))
     return alt.layer(
         base.mark_rule(strokeWidth=3).encode(x=alt.X(**_percent("low", "right answers, with 95 % intervals")), x2="high:Q", color=COLOUR),
         base.mark_point(filled=True, size=110, opacity=1).encode(x=alt.X(**_percent("accuracy")), color=COLOUR, shape=SHAPE, tooltip=["arm:N", "text:N"]),
@@ -86,7 +87,7 @@ def size_chart(rows: Rows, arms: Sequence[str], sizes: Sequence[int]) -> alt.Lay
     legend = alt.Legend(orient="bottom", columns=4, symbolOpacity=1, symbolSize=90)
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(arms), range=[colour_of(a) for a in arms]), title=None, legend=legend)
     shape = alt.Shape("arm:N", scale=alt.Scale(domain=list(arms), range=[mark_of(a) for a in arms]), title=None, legend=legend)
-    base = alt.Chart(_data(rows))
+    base = alt.Chart(data_of(rows))
     line, band = base.transform_filter("datum.kind == 'line'"), base.transform_filter("datum.kind == 'band'")
     accuracy, low = alt.Y(**_percent("accuracy")), alt.Y(**_percent("low", "right answers, with 95 % intervals"))
     return alt.layer(
@@ -100,7 +101,7 @@ def size_chart(rows: Rows, arms: Sequence[str], sizes: Sequence[int]) -> alt.Lay
 
 def cost_chart(rows: Rows) -> alt.LayerChart:
     """Share right against dollars a month: up and left is better."""
-    base = alt.Chart(_data(rows)).transform_filter("datum.monthly_usd > 0")
+    base = alt.Chart(data_of(rows)).transform_filter("datum.monthly_usd > 0")
     x = alt.X("monthly_usd:Q", scale=alt.Scale(type="log", nice=True), title="USD a month at the settings above (logarithmic)", axis=alt.Axis(format="~g", tickCount=5))
     y = alt.Y(**_percent("accuracy", "right answers"))
     return alt.layer(
@@ -123,7 +124,7 @@ def line_rows(arms: Sequence[ArmEvidence], prices: Prices, requests: int) -> lis
 
 def lines_chart(rows: Rows) -> alt.LayerChart:
     """Dollars a month by monthly volume, both logarithmic: where lines cross two arms cost the same; dots mark the user's own volume."""
-    base = alt.Chart(_data(rows)).transform_filter("datum.usd > 0")
+    base = alt.Chart(data_of(rows)).transform_filter("datum.usd > 0")
     x = alt.X("requests:Q", scale=alt.Scale(type="log", domain=[100, 1e7], clamp=True), title="requests a month (logarithmic)", axis=alt.Axis(format="~s", tickCount=6))
     y = alt.Y("usd:Q", scale=alt.Scale(type="log", nice=True), title="USD a month (logarithmic)", axis=alt.Axis(format="~g", tickCount=6))
     own = base.transform_filter("datum.own")
@@ -150,7 +151,7 @@ def drop_chart(rows: Rows) -> alt.FacetChart:
         base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0)),
         base.mark_rule(strokeWidth=2, opacity=0.6).encode(x=alt.X("low:Q", scale=alt.Scale(domain=[-30, 100], clamp=True)), x2="high:Q", y=y, color=COLOUR),
         base.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=COLOUR, shape=SHAPE, tooltip=["arm:N", "probe:N", alt.Tooltip("drop:Q", format=".1f"), "text:N"]),
-        data=_data(rows)).properties(width=250, height=alt.Step(20))
+        data=data_of(rows)).properties(width=250, height=alt.Step(20))
     return layered.facet(facet=alt.Facet("arm:N", title=None, sort=None), columns=2)
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from lab.live import jobs, uploads, views
+from lab.live.charts import live
 from lab.live.shelf import Shelf, missing
+from lab.report import charts
 from lab.schema import LabError
 from lab.store import Store
 from lab.study import Cell
@@ -177,3 +179,15 @@ def test_recall_is_that_of_the_search():
     passages = chunk_documents(task.documents, 120, 20)
     rows = views.recall_rows(task, {"lexical": (Searcher([p.text for p in passages], "lexical", Tools()), passages)}, (1, 5))
     assert [r["k"] for r in rows] == [1, 5] and rows[0]["recall"] <= rows[1]["recall"] <= 100 and rows[1]["recall"] > 50
+
+
+@pytest.mark.parametrize("chart, others", [(charts.quality_chart, ()), (charts.cost_chart, ()), (charts.lines_chart, ()), (charts.size_chart, (("rag", "lora"), (25, 100))),
+                                           (views.loss_chart, ("loss", "loss")), (views.heat_chart, ()), (views.spectrum_chart, ())], ids=lambda v: getattr(v, "__name__", ""))
+def test_a_kept_drawing_with_rows_is_the_chart_of_these_rows(chart, others):
+    for rows in ([{"arm": "rag", "order": 1}], [{"arm": "lora", "order": 2}, {"arm": "rag", "order": 3}]):
+        kind, text = live(chart, rows, *others)._mime_()
+        shown, plain = json.loads(text), chart(rows, *others).to_dict()
+        assert kind == "application/vnd.vegalite.v6+json" and "/v6" in plain["$schema"]
+        name, = plain["datasets"]
+        assert plain["datasets"][name] == rows == shown["datasets"]["rows"]
+        assert json.loads(json.dumps(plain).replace(name, "rows")) == shown
