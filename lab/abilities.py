@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 from lab.context.base import Fitted
@@ -151,20 +150,17 @@ def scores_of(asked: Probe, entry: Entry) -> list[Any]:
     return [asked.score(s, c) for (s, _), c in zip(asked.items, completions)]
 
 
-_probe = lru_cache(maxsize=32)(probe)
-
-
 def probes_missing(model: LocalModel, store: Store, names: Sequence[str]) -> list[str]:
     """Probes that the base has not been asked yet."""
     prober = Prober(model, store)
-    return [n for n in names if not prober.is_stored(_probe(n))]
+    return [n for n in names if not prober.is_stored(probe(n))]
 
 
 def abilities(model: LocalModel, store: Store, names: Sequence[str], items: int = ITEMS, progress: Progress | None = None) -> dict[str, dict[str, Any]]:
     """Accuracy of the base with a Wilson interval on each probe."""
     prober, found = Prober(model, store, progress), {}
     for name in names:
-        asked = _probe(name, items)
+        asked = probe(name, items)
         entry = prober.base(asked)
         right = sum(s.value for s in scores_of(asked, entry))
         low, high = wilson(right, items)

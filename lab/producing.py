@@ -7,7 +7,7 @@ the stored completions; both are found where they were made before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from lab.models.likelihood import Encoded
 from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
 from lab.plan import RunCell
-from lab.schema import Decoding, Prompt, Sample
+from lab.schema import Completion, Decoding, Prompt, Sample
 from lab.store import Draft, Entry, Store, key_of, write_completions
 from lab.tasks.scorers import scorer_for
 from lab.tasks.task import Task, digest
@@ -157,6 +157,10 @@ class Producer:
 
     def _fit(self, context: Context, size: int | None, seed: int) -> Fitted:
         return context.fit(self._scoped(size, seed), self.tools)
+
+    def right_of(self, samples: Sequence[Sample], completions: Sequence[Completion]) -> int:
+        """How many of the samples are answered right."""
+        return sum(int(self.scorer(s, c).value) for s, c in zip(samples, completions, strict=True))
 
     def evaluate(self, spec: RunSpec, adaptation: str, split: str, items: tuple[Sample, ...] | None = None) -> Entry:
         """Complete the items of a split (or these of it) and store the completions; the evaluation's entry."""

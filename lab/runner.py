@@ -55,7 +55,9 @@ class Runner(Producer):
         for m in plan.methods:
             cells = [c for c in plan.cells if c.method == m.name]
             for cell in sorted(cells, key=lambda c: (c.seed, -(c.size or 0), -(c.rank or 0))):
+                began = time.perf_counter()
                 chosen = self.choose(m, cell, plan, study)
+                searched = time.perf_counter()
                 spec = RunSpec(chosen, cell.size or plan.sizes[-1], cell.seed)
                 adaptation = self.adapt(spec)
                 measured = self.measure(cell, spec, adaptation)
@@ -64,6 +66,7 @@ class Runner(Producer):
                     study.cells += self.controls(cell, spec, adaptation)
                 if self.probes and self.is_probed(cell, plan):
                     study.probed += self.probe(cell, spec, adaptation, prober)
+                study.plan["measured"][cell.label] = {"method": m.name, "search": searched - began, "cell": time.perf_counter() - searched}
                 after_cell(study)
                 self.progress.finished(cell, measured.accuracy)
         study.cells += self.baselines(plan)
@@ -83,7 +86,10 @@ class Runner(Producer):
                       "alpha": "alpha = 2 x rank on all linear layers"},
             items=[s.id for s in task.test], groups=[s.group or s.id for s in task.test],
             findings=[asdict(f) for f in findings],
-            plan={"methods": [m.name for m in plan.methods], "cells": len(plan.cells), "forecast_seconds": plan.total_seconds if plan.seconds else None, "dropped": [c.label for c in plan.dropped], "detectable": plan.detectable},
+            plan={"methods": [m.name for m in plan.methods], "cells": len(plan.cells), "forecast_seconds": plan.total_seconds if plan.seconds else None,
+                  "forecast": {m.name: {"search": plan.searching(m.name), "cells": {c.label: plan.seconds[c] for c in plan.cells if c.method == m.name}, "peak_bytes": plan.memory_bytes.get(m.name)}
+                               for m in plan.methods} if plan.seconds else {},
+                  "measured": {}, "dropped": [c.label for c in plan.dropped], "detectable": plan.detectable},
             made=provenance() | {"machine": asdict(model.machine)})
 
     # Search on validation

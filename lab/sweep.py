@@ -92,7 +92,7 @@ def _point(runner: Runner, prober: Prober, candidate: Candidate, size: int, seed
     spare = spare_items(runner, spec)
     completions = read_completions(runner.evaluate(spec, point.adaptation, "validation", spare))
     log = runner.store.find("adaptation", point.adaptation).record["result"]["log"]
-    point.right, point.items = sum(int(runner.scorer(s, c).value) for s, c in zip(spare, completions)), len(spare)
+    point.right, point.items = runner.right_of(spare, completions), len(spare)
     point.loss, point.seconds, point.tokens = log["curve"][-1]["loss"], log["seconds"], log["trained_tokens"]
     point.probed = runner.probes.of_adapted(prober, point.adaptation, lambda: runner.adapted(spec), method=candidate.weights.name, seed=seed, size=size)
     return point

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,18 +24,17 @@ def minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-class TerminalProgress(Silent):
-    """Two bars on a terminal (the plan, and the piece at hand), one line a cell elsewhere."""
+class Bars(Silent):
+    """Two bars on a terminal: the whole, and the piece at hand; none elsewhere."""
 
-    def __init__(self, console: Console, plan: Plan) -> None:
-        self.console, self.plan, self.started = console, plan, time.monotonic()
-        self.done_seconds, self.searched = plan.fixed_seconds, set()
+    def __init__(self, console: Console, pieces: int) -> None:
+        self.console, self.started = console, time.monotonic()
         self.bars = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("left"), TimeRemainingColumn(),
                              console=console, transient=True) if console.is_terminal else None
-        self.whole = self.bars.add_task("all", total=max(1, len(plan.cells))) if self.bars else None
+        self.whole = self.bars.add_task("all", total=max(1, pieces)) if self.bars else None
         self.piece = self.bars.add_task("", total=1) if self.bars else None
 
-    def __enter__(self) -> TerminalProgress:
+    def __enter__(self) -> Self:
         if self.bars:
             self.bars.start()
         return self
@@ -53,13 +53,8 @@ class TerminalProgress(Silent):
         if self.bars:
             self.bars.advance(self.piece, count)
 
-    def finished(self, cell: RunCell, accuracy: float) -> None:
-        """A line for the cell, with the forecast of what is left in the measured pace."""
-        self.done_seconds += self.plan.seconds.get(cell, 0.0)
-        if cell.method not in self.searched:
-            self.searched.add(cell.method)
-            self.done_seconds += self.plan.searching(cell.method)
-        self.console.print(f"  {cell.label:<40} {100 * accuracy:5.1f} %   [dim]{minutes(self.elapsed)} gone, about {minutes(self.left)} left[/dim]", highlight=False)
+    def one_more(self) -> None:
+        """Move the upper bar."""
         if self.bars:
             self.bars.advance(self.whole)
 
@@ -68,6 +63,23 @@ class TerminalProgress(Silent):
         """Seconds since the run began."""
         return time.monotonic() - self.started
 
+
+class TerminalProgress(Bars):
+    """A plan's cells: a line a cell with the time left."""
+
+    def __init__(self, console: Console, plan: Plan) -> None:
+        super().__init__(console, len(plan.cells))
+        self.plan, self.done_seconds, self.searched = plan, plan.fixed_seconds, set()
+
+    def finished(self, cell: RunCell, accuracy: float) -> None:
+        """A line for the cell, with the forecast of what is left in the measured pace."""
+        self.done_seconds += self.plan.seconds.get(cell, 0.0)
+        if cell.method not in self.searched:
+            self.searched.add(cell.method)
+            self.done_seconds += self.plan.searching(cell.method)
+        self.console.print(f"  {cell.label:<40} {100 * accuracy:5.1f} %   [dim]{minutes(self.elapsed)} gone, about {minutes(self.left)} left[/dim]", highlight=False)
+        self.one_more()
+
     @property
     def left(self) -> float:
         """Seconds to go: the forecast of what is left, in the pace measured so far."""
@@ -75,40 +87,19 @@ class TerminalProgress(Silent):
         return max(0.0, self.plan.total_seconds - self.done_seconds) * pace
 
 
-class PlainProgress(Silent):
-    """Points of a sweep: a bar for the piece at hand on a terminal, a line a point with the time left."""
+class PointProgress(Bars):
+    """Points of a sweep: a line a point with the time left."""
 
     def __init__(self, console: Console, points: int) -> None:
-        self.console, self.points, self.done, self.started = console, points, 0, time.monotonic()
-        self.bars = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("left"), TimeRemainingColumn(),
-                             console=console, transient=True) if console.is_terminal else None
-        self.piece = self.bars.add_task("", total=1) if self.bars else None
-
-    def __enter__(self) -> PlainProgress:
-        if self.bars:
-            self.bars.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bars:
-            self.bars.stop()
-
-    def stage(self, text: str, total: int) -> None:
-        """Begin the bar anew."""
-        if self.bars:
-            self.bars.reset(self.piece, total=total, description=text)
-
-    def advance(self, count: int = 1) -> None:
-        """Move the bar."""
-        if self.bars:
-            self.bars.advance(self.piece, count)
+        super().__init__(console, points)
+        self.points, self.done = points, 0
 
     def point(self, words: str) -> None:
         """A line for a finished point."""
         self.done += 1
-        elapsed = time.monotonic() - self.started
-        left = elapsed / self.done * (self.points - self.done)
-        self.console.print(f"  {self.done}/{self.points} {words}   [dim]{minutes(elapsed)} gone, about {minutes(left)} left[/dim]", highlight=False)
+        left = self.elapsed / self.done * (self.points - self.done)
+        self.console.print(f"  {self.done}/{self.points} {words}   [dim]{minutes(self.elapsed)} gone, about {minutes(left)} left[/dim]", highlight=False)
+        self.one_more()
 
 
 def show_findings(console: Console, findings: Sequence[Finding]) -> None:

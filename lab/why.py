@@ -90,7 +90,7 @@ def _trained(runner: Runner, spec: RunSpec, name: str) -> Account:
     flops = training_flops(shape, log["trained_tokens"], width, log["trained_tokens"] * logits, rank)
     return Account(name, log["trained_tokens"], log["steps"], log["trained_parameters"], log["optimizer_bytes"] or 8 * log["trained_parameters"], flops,
                    counted_flops(runner.model, items[:weights.batch_size], rank) * log["trained_tokens"], log["seconds"], record["made"]["machine"]["name"], spec.size,
-                   sum(int(runner.scorer(s, c).value) for s, c in zip(spare, completions)), len(spare), settings_of(weights))
+                   runner.right_of(spare, completions), len(spare), settings_of(weights))
 
 
 def counted_flops(model: LocalModel, batch: Sequence[Encoded], rank: int) -> float:
@@ -128,7 +128,7 @@ def truncations(runner: Runner, spec: RunSpec) -> list[dict]:
     for rank in (*RANKS, None):
         network = tuned.network if rank is None else truncated_network(runner.model, tuned.network, rank)
         completions = runner.model.with_network(network.eval()).complete(asked, runner.decoding)
-        rows.append({"rank": rank, "right": sum(int(runner.scorer(s, c).value) for s, c in zip(spare, completions)), "items": len(spare)})
+        rows.append({"rank": rank, "right": runner.right_of(spare, completions), "items": len(spare)})
     return rows
 
 

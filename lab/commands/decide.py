@@ -36,36 +36,28 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     budget_seconds = parse_budget(budget)
     plan = expand(method_names or default_methods(task), ranks, sizes or [len(task.labelled)], seeds, task)
 
-    from lab.abilities import NEEDED, abilities, forgetting_probes
-    from lab.context.base import Tools
+    from lab.abilities import NEEDED, abilities
+    from lab.commands.setting import make_runner
     from lab.decide import Settings
     from lab.decide import decide as conclude
     from lab.forecast import Forecast
     from lab.live.jobs import JobProgress
     from lab.measure.statistics import detectable_difference
-    from lab.models.device import machine
-    from lab.models.local import load_model
     from lab.report.items import disagreements
     from lab.report.write import write_report
-    from lab.runner import Runner
     from lab.store import KINDS, Store
     from lab.terminal import TerminalProgress, show_decision, show_findings, show_plan
-    from lab.world.general import general_texts
     from lab.world.probes import folder_probe
 
     own_probes = [folder_probe(f) for f in probe_folders]
     chosen_settings = Settings(**settings)
     findings = require_sound(task, allow_leak)
     store = Store(committed_kinds=("choice",) if fresh else KINDS)
-    model = load_model(model_name, machine(device))
-    machine_here = model.machine
+    runner = make_runner(task, model_name, device, embedder, own_probes, general_text, store=store, forgetting=forgetting, allow_scorer_code=allow_scorer_code)
+    model, machine_here = runner.model, runner.model.machine
     console.print(f"[bold]{task.name}[/bold] with {model.name} on {machine_here.device} ({machine_here.name}, {machine_here.dtype}, {machine_here.threads} threads)", highlight=False)
     show_findings(console, findings)
     plan.detectable = detectable_difference(len(task.test), len({s.group or s.id for s in task.test}))
-    general = general_texts(model, general_text)
-    runner = Runner(task, model, store, Tools(embedder, store.cache / "vectors"), allow_scorer_code=allow_scorer_code, general=general)
-    if forgetting:
-        runner.probes = forgetting_probes(model, own_probes, general)
     _warn_of_long_items(console, runner)
     seconds = Forecast(runner, plan)
     forecast(plan, seconds.cell, seconds.search, seconds.probes(NEEDED))
@@ -74,7 +66,7 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     show_plan(console, plan, chosen_settings.price_per_hour_usd)
     if plan_json:
         searches = {f"{name} {size}": s for (name, size), s in (plan.search_seconds | plan.middle_search_seconds).items()}
-        console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}, "searches": searches}, indent=None)
+        console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}, "searches": searches, "peak_bytes": plan.memory_bytes}, indent=None)
     if plan_only or plan_json:
         return
     if job:

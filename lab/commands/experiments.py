@@ -8,28 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from lab.commands.setting import make_runner
 from lab.schema import LabError
 from lab.tasks.check import require_sound
-from lab.tasks.task import Task, load_task
-
-
-def make_runner(task: Task, model_name: str, device: str, embedder: str, probe_folders: list[Path], general_text: Path | None):
-    """A runner with its model, store, probes and general texts."""
-    from lab.abilities import forgetting_probes
-    from lab.context.base import Tools
-    from lab.models.device import machine
-    from lab.models.local import load_model
-    from lab.runner import Runner
-    from lab.store import Store
-    from lab.world.general import general_texts
-    from lab.world.probes import folder_probe
-
-    own_probes, store = [folder_probe(f) for f in probe_folders], Store()
-    model = load_model(model_name, machine(device))
-    general = general_texts(model, general_text)
-    runner = Runner(task, model, store, Tools(embedder, store.cache / "vectors"), general=general)
-    runner.probes = forgetting_probes(model, own_probes, general)
-    return runner
+from lab.tasks.task import load_task
 
 
 def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: list[str], method_name: str, size: int, seeds: int, model_name: str, device: str, embedder: str,
@@ -39,16 +21,17 @@ def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: 
     from lab.methods import method
     from lab.report.sweep import write_sweep
     from lab.sweep import read_axes, sweep
-    from lab.terminal import PlainProgress
+    from lab.terminal import PointProgress
+    from lab.world.probes import folder_probe
 
     task, wanted = load_task(folder), read_axes(axes, method(method_name).candidates[0].weights)
     require_sound(task, False)
     if not 4 <= size <= len(task.labelled):
         raise LabError(f"--size {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
-    runner = make_runner(task, model_name, device, embedder, probe_folders, general_text)
+    runner = make_runner(task, model_name, device, embedder, [folder_probe(f) for f in probe_folders], general_text)
     settings = 1 + sum(map(len, wanted.values()))
     console.print(f"[bold]{task.name}[/bold] with {runner.model.name}: {method_name} as validation chose it and {settings - 1} other settings, {seeds} seed(s)", highlight=False)
-    with PlainProgress(console, settings * seeds) as progress:
+    with PointProgress(console, settings * seeds) as progress:
         runner.progress = progress
 
         def keep(found) -> None:
@@ -65,7 +48,7 @@ def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: 
 def run_why(console: Console, *, command: str, folder: Path, out: Path, sizes: list[int], model_name: str, device: str) -> None:
     """Measure the accounts and write the page."""
     from lab.report.why import write_why
-    from lab.terminal import PlainProgress
+    from lab.terminal import PointProgress
     from lab.why import METHODS, why
 
     task = load_task(folder)
@@ -73,9 +56,9 @@ def run_why(console: Console, *, command: str, folder: Path, out: Path, sizes: l
     for size in sizes:
         if not 4 <= size <= len(task.labelled):
             raise LabError(f"--sizes {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
-    runner = make_runner(task, model_name, device, "embedder", [], None)
+    runner = make_runner(task, model_name, device)
     points = 3 + len(METHODS) * len(sizes) + runner.model.network.config.num_hidden_layers
-    with PlainProgress(console, points) as progress:
+    with PointProgress(console, points) as progress:
         runner.progress = progress
 
         def keep(found, words: str) -> None:

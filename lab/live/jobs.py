@@ -103,18 +103,20 @@ def jobs(home: Path) -> list[Job]:
 def forecast(home: Path, arguments: list[str], state: str = "") -> dict[str, Any]:
     """The plan of ``lab decide`` with these arguments: ``cells`` and ``searches`` in seconds, or ``error``; empty while it is being made.
 
-    It is made in a process of its own and kept for this ``state`` (of the data and of what is measured). An error is
-    told for RETRY_SECONDS, then the plan is tried again.
+    It is made in a process of its own and kept for this ``state`` (of the data and of what is measured). One is made at
+    a time: a slider that is drawn over ten sizes must not start ten of them. An error is told for RETRY_SECONDS, then
+    the plan is tried again.
     """
     folder = home / "forecasts" / key_of({"arguments": arguments, "cwd": os.getcwd(), "state": state})[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
+    at_work = home / "forecasts" / "process.json"
+    with FileLock(home / "forecasts" / "lock"):
         plan, made, output = folder / "plan.json", folder / "process.json", folder / "output.txt"
         if plan.exists():
             return json.loads(plan.read_text(encoding="utf-8"))
         if made.exists():
             process = json.loads(made.read_text())
-            if _alive(process["pid"], process["created"]):
+            if _alive(**process):
                 return {}
             lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             found = next((line for line in reversed(lines) if line.startswith("{")), "")
@@ -123,11 +125,14 @@ def forecast(home: Path, arguments: list[str], state: str = "") -> dict[str, Any
                 return json.loads(found)
             if time.time() - output.stat().st_mtime < RETRY_SECONDS:
                 return {"error": lines[-1].removeprefix("lab: ") if lines else "the plan could not be made"}
+        if at_work.exists() and _alive(**json.loads(at_work.read_text())):
+            return {}
         with open(output, "w", encoding="utf-8") as file:
             child = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--plan-json"], stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                      start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
         _children[child.pid] = child
-        made.write_text(json.dumps({"pid": child.pid, "created": psutil.Process(child.pid).create_time()}))
+        for path in (made, at_work):
+            path.write_text(json.dumps({"pid": child.pid, "created": psutil.Process(child.pid).create_time()}))
     return {}
 
 

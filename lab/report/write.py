@@ -62,6 +62,7 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
         "volumes": volumes(decision.settings), "margins": margins(decision.settings),
         "outcomes": {"c": "correct", "w": "wrong", "m": "malformed", "t": "truncated", "r": "refused", "e": "error"},
         "cost": cost_table(decision), "even": even_table(decision), "lost": lost_of(study), "headline": HEADLINE, "plan_seconds": plan_seconds(study),
+        "forecasts": forecast_table(study, decision.settings.price_per_hour_usd),
         "drops": Markup(svg(drop_chart(drop_rows(lost_of(study))))) if lost_of(study) else "",
         "recalls": any(a.recall for a in decision.arms), "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
     }
@@ -127,6 +128,18 @@ def plan_seconds(study: Study) -> dict[str, float] | None:
     """Forecast of the whole run beside what its cells took, where it measured everything itself."""
     forecast, measured = study.plan.get("forecast_seconds"), study.made.get("seconds")
     return {"forecast": forecast, "measured": measured} if forecast and measured else None
+
+
+def forecast_table(study: Study, price_per_hour_usd: float) -> list[dict[str, Any]]:
+    """Of each arm that this run measured itself: seconds and dollars as forecast beside the measured ones, its search and its cells; what came from the store takes no time in either."""
+    rows = []
+    for name, forecast in study.plan.get("forecast", {}).items():
+        measured = [m for m in study.plan["measured"].values() if m["method"] == name]
+        seconds, taken = forecast["search"] + sum(forecast["cells"].values()), sum(m["search"] + m["cell"] for m in measured)
+        if seconds > 0 and len(measured) == len(forecast["cells"]):
+            rows.append({"arm": name, "cells": len(measured), "forecast": seconds, "measured": taken, "off": seconds / taken - 1, "forecast_usd": seconds * price_per_hour_usd / 3600,
+                         "measured_usd": taken * price_per_hour_usd / 3600, "peak_bytes": forecast["peak_bytes"]})
+    return rows
 
 
 def controls_table(study: Study) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from lab.schema import Example, LabError, Passage, Prompt, Sample
@@ -124,6 +125,7 @@ FACTS = ("facts_by_choice", "public_facts", "facts_after_examples")
 """Asked of models that were pretrained on the world; the first of them is their knowledge, whatever their manner."""
 
 
+@lru_cache(maxsize=64)
 def probe(name: str, items: int = ITEMS) -> Probe:
     """One probe with its first ``items`` items; raises LabError for an unknown name."""
     if name not in _BUILDERS:

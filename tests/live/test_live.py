@@ -136,6 +136,9 @@ def test_a_forecast_is_made_once_and_a_refusal_is_told(tmp_path, monkeypatch):
     write_task(make_task(120, documents=False), tmp_path / "t")
     arguments = ["t", "--methods", "zero_shot,lora", "--sizes", "20,60,80", "--seeds", "1"]
     assert jobs.forecast(tmp_path / "home", arguments) == {}
+    # Another one is asked for while the first is being made: it waits.
+    assert jobs.forecast(tmp_path / "home", ["t", "--sizes", "99999"]) == {}
+    assert len(list((tmp_path / "home" / "forecasts").glob("*/process.json"))) == 1
     wait_for(lambda: jobs.forecast(tmp_path / "home", arguments))
     plan = jobs.forecast(tmp_path / "home", arguments)
     assert plan["seconds"] > 0 and set(plan["cells"]) == {"zero_shot", *(f"lora rank 16 size {s} seed 0" for s in (20, 60, 80))}
