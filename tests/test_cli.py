@@ -123,7 +123,7 @@ def test_texts_of_a_task_are_data_never_markup(lab, tmp_path):
     task = make_task(60, documents=False)
     task = replace(task, name=evil, test=tuple(replace(s, id=f"{s.id}{evil}", input=s.input) for s in task.test))
     write_task(task, tmp_path / "t")
-    status, _, err = lab("decide", "t", "--methods", "zero_shot", "--seeds", "1", "--sizes", "20", "--out", "r")
+    status, _, err = lab("decide", "t", "--methods", "zero_shot", "--seeds", "1", "--sizes", "20", "--no-forgetting", "--out", "r")
     assert status == 0, err
     page = (tmp_path / "r" / "report.html").read_text()
     assert "<script>alert" not in page and "&lt;script&gt;" in page and "{{ 7*7 }}" in page
@@ -131,7 +131,7 @@ def test_texts_of_a_task_are_data_never_markup(lab, tmp_path):
 
 def test_the_repeat_command_finds_everything_stored(lab, tmp_path, monkeypatch):
     write_task(make_task(60), tmp_path / "t")
-    assert lab("decide", "t", "--methods", "few_shot", "--sizes", "20", "--seeds", "2", "--margin", "0.1", "--out", "r")[0] == 0
+    assert lab("decide", "t", "--methods", "few_shot", "--sizes", "20", "--seeds", "2", "--margin", "0.1", "--no-forgetting", "--out", "r")[0] == 0
     command = json.loads((tmp_path / "r" / "study.json").read_text())["settings"]["command"].split()
     from lab.models.local import LocalModel
 
@@ -146,7 +146,7 @@ def test_ctrl_c_is_one_line_and_loses_nothing(tmp_path):
 
     write_task(make_task(200), tmp_path / "t")
     environment = os.environ | {"LAB_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "lab", "decide", "t", "--methods", "zero_shot,few_shot,lora", "--sizes", "100", "--seeds", "1", "--out", "r"]
+    command = [sys.executable, "-m", "lab", "decide", "t", "--methods", "zero_shot,few_shot,lora", "--sizes", "100", "--seeds", "1", "--no-forgetting", "--out", "r"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     stored = tmp_path / "home" / "results" / "evaluation"
     deadline = time.time() + 120

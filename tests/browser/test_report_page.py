@@ -45,8 +45,10 @@ def written(tmp_path_factory):
     return study, write_report(study, Settings(), out, items)["html"]
 
 
-def set_slider(page, name, value):
-    page.evaluate("([id, v]) => { const e = document.getElementById(id); e.value = v; e.dispatchEvent(new Event('input', { bubbles: true })); }", [name, str(value)])
+def set_controls(page, **values):
+    """Set them all, then tell the page once: it reads every control at each change."""
+    page.evaluate("(all) => { let last; for (const [id, v] of all) { last = document.getElementById(id); last.value = v; } last.dispatchEvent(new Event('input', { bubbles: true })); }",
+                  [[name.replace("_", "-"), str(value)] for name, value in values.items()])
 
 
 def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
@@ -58,9 +60,8 @@ def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
     grid = itertools.product((0, 1), (0, 1, 2), (0, 6, 15), (0.5, 5.0, 12.0, 20.0), (0.0, 1.0, 30.0), (1, 36), ("", "0.3", "0.01"))
     prices = itertools.cycle([("shared", 0.0, 0.0, ""), ("dedicated", 0.0, 0.0, "20"), ("api", 0.5, 2.0, ""), ("shared", 8.0, 0.0, "25"), ("api", 3.0, 0.1, "70")])
     for (size, rank, volume, margin, price, months, latency), (hosting, updates, prompt_price, forgetting) in zip(list(grid)[::5], prices):
-        for name, value in (("hosting", hosting), ("updates", updates), ("prompt-price", prompt_price), ("completion-price", 1.5), ("forgetting", forgetting),
-                            ("size", size), ("rank", rank), ("requests", volume), ("margin", margins(Settings()).index(margin / 100)), ("price", price), ("months", months), ("latency", latency)):
-            set_slider(page, name, value)
+        set_controls(page, hosting=hosting, updates=updates, prompt_price=prompt_price, completion_price=1.5, forgetting=forgetting, size=size, rank=rank, requests=volume,
+                     margin=margins(Settings()).index(margin / 100), price=price, months=months, latency=latency)
         settings = Settings(margin=margin / 100, monthly_requests=offered[volume], price_per_hour_usd=price, months=months, latency_limit_seconds=float(latency) if latency else None,
                             hosting=hosting, updates_a_month=updates, usd_per_million_prompt_tokens=prompt_price, usd_per_million_completion_tokens=1.5,
                             forgetting_limit=float(forgetting) / 100 if forgetting else None)

@@ -114,7 +114,7 @@ def test_a_background_run_is_started_once_stopped_and_goes_on(tmp_path, monkeypa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     write_task(make_task(120, documents=False), tmp_path / "t")
     home = tmp_path / "home"
-    arguments = ["t", "--methods", "zero_shot,few_shot", "--sizes", "20", "--seeds", "2"]
+    arguments = ["t", "--methods", "zero_shot,few_shot", "--sizes", "20", "--seeds", "2", "--no-forgetting"]
     job = jobs.start(home, arguments)
     assert jobs.start(home, arguments) == job and len(jobs.jobs(home)) == 1
     first = json.loads((job.folder / "job.json").read_text())["pid"]
@@ -134,7 +134,7 @@ def test_a_forecast_is_made_once_and_a_refusal_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     write_task(make_task(120, documents=False), tmp_path / "t")
-    arguments = ["t", "--methods", "zero_shot,lora", "--sizes", "20,60,80", "--seeds", "1"]
+    arguments = ["t", "--methods", "zero_shot,lora", "--sizes", "20,60,80", "--seeds", "1", "--no-forgetting"]
     assert jobs.forecast(tmp_path / "home", arguments) == {}
     # Another one is asked for while the first is being made: it waits.
     assert jobs.forecast(tmp_path / "home", ["t", "--sizes", "99999"]) == {}

@@ -71,7 +71,7 @@ def test_a_kept_study_answers_for_a_newcomer(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LAB_HOME", str(tmp_path / "one"))
     write_task(make_task(60), tmp_path / "t")
-    command = ("decide", "t", "--methods", "zero_shot,few_shot", "--sizes", "20", "--seeds", "2")
+    command = ("decide", "t", "--methods", "zero_shot,few_shot", "--sizes", "20", "--seeds", "2", "--no-forgetting")
     lab(*command, "--out", "r")
     lab("keep", "r", "--out", "reports/mine")
     assert not list((tmp_path / "reports").rglob("*.safetensors")) and list((tmp_path / "reports").rglob("record.json"))
