@@ -147,7 +147,8 @@ def test_ctrl_c_is_one_line_and_loses_nothing(tmp_path):
     write_task(make_task(200), tmp_path / "t")
     environment = os.environ | {"LAB_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "lab", "decide", "t", "--methods", "zero_shot,few_shot,lora", "--sizes", "100", "--seeds", "1", "--no-forgetting", "--out", "r"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Tests that were started with & ignore interrupts, and what they start would as well.
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     stored = tmp_path / "home" / "results" / "evaluation"
     deadline = time.time() + 120
     while time.time() < deadline and not (stored.is_dir() and len(list(stored.iterdir())) >= 2):

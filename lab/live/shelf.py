@@ -73,7 +73,7 @@ class Shelf:
         for shelved in found:
             choices = {c["key"]: c for c in shelved.study.choices} | choices
             probes = shelved.study.probes | probes
-            probed = {(p.method, p.rank, p.size, p.seed, p.probe): p for p in shelved.study.probed} | probed
+            probed = {(p.method, p.rank, p.size, p.seed, p.probe): p for p in _asked_alike(shelved.study.probed, probed)} | probed
         leading = next((s.study for s in found if "finished" in s.study.made), found[0].study)
         seeds = max(s.study.settings["seeds"] for s in found)
         commands = "; ".join(dict.fromkeys(s.study.settings["command"] for s in found if s.study.settings.get("command")))
@@ -99,6 +99,14 @@ def _groups(found: list[Shelved]) -> dict[tuple, list[Cell]]:
                 kept.append(cell)
         merged[group] = sorted(kept, key=lambda c: c.seed)
     return merged
+
+
+def _asked_alike(probed: list[Probed], known: dict[tuple, Probed]) -> list[Probed]:
+    """Those whose base gave the very answers that are known already: the same probe name may stand for other items in an older study."""
+    answers = lambda p: (p.outcomes, p.nats)  # noqa: E731
+    before = {p.probe: answers(p) for p in known.values() if not p.method}
+    own = {p.probe: answers(p) for p in probed if not p.method}
+    return [p for p in probed if p.probe in own and before.get(p.probe, own[p.probe]) == own[p.probe]]
 
 
 def _identity(study: Study) -> tuple:

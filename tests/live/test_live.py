@@ -13,10 +13,11 @@ import pytest
 from lab.live import jobs, uploads, views
 from lab.live.charts import live
 from lab.live.shelf import Shelf, missing
+from lab.measure.forgetting import forgotten
 from lab.report import charts
 from lab.schema import LabError
 from lab.store import Store
-from lab.study import Cell
+from lab.study import Cell, Probed
 from lab.tasks.task import write_task
 from tests.conftest import make_task
 from tests.test_decide import outcomes, study_of
@@ -74,6 +75,17 @@ def test_words_show_and_do_nothing():
     assert "<" not in shown and "**" not in shown and "](" not in shown and "$" not in shown
     import html
     assert html.unescape(shown) == nasty
+
+
+def test_probes_of_other_items_are_not_mixed(tmp_path):
+    store = Store(tmp_path / "home", committed=None)
+    after = [Probed("words", "w", "lora", 0, 100, 16, outcomes="w" * 40), Probed("facts", "f", "lora", 0, 100, 16, outcomes="w" * 8)]
+    kept_study(tmp_path / "home" / "studies" / "old", probed=[Probed("words", "w", outcomes="c" * 40), Probed("facts", "f", outcomes="c" * 8), *after])
+    time.sleep(0.02)
+    kept_study(tmp_path / "home" / "studies" / "new", probed=[Probed("words", "w", outcomes="c" * 200), Probed("facts", "f", outcomes="c" * 8)])
+    study = Shelf.read(store, folders=()).combined("t", "m")
+    lost = forgotten(study, "lora")
+    assert [(c.probe, c.drop) for c in lost.changes] == [("facts", 1.0)], "the words of the newer study are others"
 
 
 def test_a_website_cannot_ask():
