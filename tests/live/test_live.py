@@ -84,7 +84,7 @@ def test_probes_of_other_items_are_not_mixed(tmp_path):
     time.sleep(0.02)
     kept_study(tmp_path / "home" / "studies" / "new", probed=[Probed("words", "w", outcomes="c" * 200), Probed("facts", "f", outcomes="c" * 8)])
     study = Shelf.read(store, folders=()).combined("t", "m")
-    lost = forgotten(study, "lora")
+    lost = forgotten(study, "lora", 100, 16)
     assert [(c.probe, c.drop) for c in lost.changes] == [("facts", 1.0)], "the words of the newer study are others"
 
 
