@@ -49,9 +49,11 @@ class Prober:
 
     def within(self, asked: Probe, fitted: Fitted) -> Entry:
         """The base's answers with a task's worked examples or passages in the prompt as well."""
-        samples = [s for s, _ in asked.items]
-        fitted.prepare(samples)
-        return self._answers(asked, [(s, placed(p, fitted.build(s))) for s, p in asked.items], {}, lambda: self.model)
+        return self._answers(asked, _placed_items(asked, fitted), {}, lambda: self.model)
+
+    def is_stored_within(self, asked: Probe, fitted: Fitted) -> bool:
+        """Whether the base's answers with this context are in the store."""
+        return self.store.find("evaluation", key_of(self._what(asked, _placed_items(asked, fitted), {}))) is not None
 
     def is_stored(self, asked: Probe, adaptation: str = "") -> bool:
         """Whether the answers of the base (or of an adaptation) are in the store."""
@@ -137,6 +139,11 @@ def _probed(asked: Probe, entry: Entry, **whose: Any) -> Probed:
 def _likelihood(general: General, entry: Entry, **whose: Any) -> Probed:
     result = entry.record["result"]
     return Probed(GENERAL_TEXT, f"likelihood of general text ({general.name})", nats=result["nats"], tokens=result["tokens"], kl=result["kl"], evaluation=entry.key, **whose)
+
+
+def _placed_items(asked: Probe, fitted: Fitted) -> list[tuple[Sample, Prompt]]:
+    fitted.prepare([s for s, _ in asked.items])
+    return [(s, placed(p, fitted.build(s))) for s, p in asked.items]
 
 
 def placed(asked: Prompt, built: Prompt) -> Prompt:

@@ -240,8 +240,11 @@ class Forecast:
             return 0.0
         if spec.candidate.weights.trains:
             return self._asking(self.runner.probes, self.runner.adaptation_key(spec))
-        extra = self.rates.reading * self.prompt_tokens(spec)[0]
-        return sum(self._probe_seconds(p) + len(p.items) * extra for p in self.runner.probes.asked_in_context)
+        prober, asked = Prober(self.runner.model, self.runner.store), self.runner.probes.asked_in_context
+        if self._stored(spec, "test"):
+            asked = [p for p in asked if not prober.is_stored_within(p, self.runner.fitted(spec))]
+        extra = self.rates.reading * self.prompt_tokens(spec)[0] if asked else 0.0
+        return sum(self._probe_seconds(p) + len(p.items) * extra for p in asked)
 
     def _method(self, name: str) -> Method:
         return next(m for m in self.plan.methods if m.name == name)

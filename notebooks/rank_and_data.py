@@ -51,7 +51,7 @@ def _(pick, shelf):
     mo.stop(not ranked, mo.callout(mo.md("This study has no arm with a rank."), kind="info"))
     pick_method = mo.ui.dropdown(ranked, value="lora" if "lora" in ranked else ranked[0], label="Arm")
     pick_size = mo.ui.slider(steps=study.sizes(), value=study.sizes()[-1], label="Training examples", show_value=True, debounce=True)
-    mo.hstack([pick_method, pick_size], justify="start", gap=2)
+    mo.hstack([pick_method, pick_size], justify="start", gap=2, wrap=True)
     return pick_method, pick_size, study
 
 

@@ -50,7 +50,7 @@ def _():
     mode = mo.ui.dropdown(MODES, value="hybrid", label="Search")
     k = mo.ui.slider(1, 10, 1, value=3, label="Passages (k)", show_value=True, debounce=True)
     chunk = mo.ui.slider(steps=[40, 80, 120, 160, 240], value=120, label="Tokens a chunk", show_value=True, debounce=True)
-    mo.vstack([mo.hstack([pick_task, mode, embedder], justify="start", gap=2, wrap=True), mo.hstack([k, chunk], justify="start", gap=2)])
+    mo.vstack([mo.hstack([pick_task, mode, embedder], justify="start", gap=2, wrap=True), mo.hstack([k, chunk], justify="start", gap=2, wrap=True)])
     return chunk, embedder, k, mode, pick_task, store
 
 
@@ -109,8 +109,8 @@ def _(chunk, search_over, task):
     mo.stop(not by_mode, mo.md("<small>No labelled item names its evidence, so recall can't be measured.</small>"))
     by_chunk = views.recall_rows(task, {f"{tokens} tokens": search_over(tokens, "lexical") for tokens in (40, 80, 120, 240)}, limits)
     count = min(300, sum(bool(s.evidence) for s in task.labelled))
-    mo.vstack([mo.md(f"### Recall\nShare of {count} labelled questions (train and validation, never test) whose document is among the first k passages. Left by kind of search, right by chunk size (lexical). An answer can't be read from a passage that was not found."),
-               mo.hstack([views.recall_chart(by_mode), views.recall_chart(by_chunk)], widths="equal")])
+    mo.vstack([mo.md(f"### Recall\nShare of {count} labelled questions (train and validation, never test) whose document is among the first k passages. Above by kind of search, below by chunk size (lexical). An answer can't be read from a passage that was not found."),
+               views.recall_chart(by_mode), views.recall_chart(by_chunk)])
     return
 
 

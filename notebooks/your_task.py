@@ -100,7 +100,7 @@ def _(document_files, document_folder, evidence_column, group_column, id_column,
 def _(task):
     mo.vstack([
         mo.md(f"### What it looks like\nScorer **{task.scorer}**, {len(task.documents):,} documents. Groups (and equal inputs) stand whole on one side of the splits."),
-        mo.hstack([mo.vstack([mo.md("Splits"), views.split_chart(task), mo.md("Lengths"), views.length_chart(task)]), mo.vstack([mo.md("Targets in train"), views.balance_chart(views.balance_rows(task))])], widths="equal", gap=2),
+        mo.md("Splits"), views.split_chart(task), mo.md("Lengths"), views.length_chart(task), mo.md("Targets in train"), views.balance_chart(views.balance_rows(task)),
         mo.ui.tabs({split: mo.ui.table([{"id": s.id, "input": s.input, "target": s.target, "group": s.group} for s in task.split(split)[:500]], selection=None, page_size=5) for split in ("train", "validation", "test")}),
     ])
     return

@@ -199,3 +199,18 @@ def test_settings_of_older_results_are_unchanged():
 
     assert settings_of(Lora(learning_rate=2e-3)) == {"name": "lora", "learning_rate": 2e-3}
     assert issubclass(Lora, Trained) and json.dumps(settings_of(Scratch())) == '{"name": "scratch"}'
+
+
+def test_what_is_stored_is_forecast_to_take_no_time(nano, store):
+    from lab.forecast import Forecast
+    from lab.plan import expand
+
+    runner = Runner(make_task(60, documents=False), nano, store)
+    runner.probes = ProbeSet((probe("word_operations", 12),))
+    plan = expand(["few_shot"], [16], [30], 1, runner.task)
+    cell, = plan.cells
+    assert Forecast(runner, plan).cell(cell) > 0
+    runner.run(plan)
+    assert Forecast(runner, plan).cell(cell) == 0
+    runner.probes = ProbeSet((probe("word_operations", 13),))
+    assert Forecast(runner, plan).cell(cell) > 0, "other items have not been asked yet"
