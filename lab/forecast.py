@@ -34,6 +34,8 @@ SAMPLE = 12
 """Prompts that are built to know an arm's prompt length."""
 ROWS = 96
 """Prompts of the batch that writing is timed with."""
+CALIBRATION = 2
+"""Raised when the same rates are measured in another way, or generation becomes faster."""
 WRITTEN = 6
 """Prompts that a frozen arm completes to know how much it writes."""
 
@@ -57,7 +59,7 @@ class Rates:
 def calibrate(runner: Runner) -> Rates:
     """Measure the rates in a few seconds, once a machine and model (kept in LAB_HOME, remeasured after a day)."""
     model = runner.model
-    key = key_of({"model": model.revision, "machine": asdict(model.machine), "torch": torch.__version__, "rates": [f.name for f in fields(Rates)]})
+    key = key_of({"model": model.revision, "machine": asdict(model.machine), "torch": torch.__version__, "rates": [f.name for f in fields(Rates)], "version": CALIBRATION})
     path = runner.store.home / "calibration" / f"{key}.json"
     if path.exists() and time.time() - path.stat().st_mtime < 86_400:
         return Rates(**json.loads(path.read_text()))
@@ -70,10 +72,9 @@ def calibrate(runner: Runner) -> Rates:
     reading = seconds(prompts, 1) / (32 * width)
     short, long = width // 4, min(2 * width, model.window - 16)
     # As many rows as a real batch has: beyond the processor's cache a row costs more. They share all but their last
-    # token, so that what is before it is read once and only writing takes time.
-    once = lambda rows, tokens: _timed(lambda: generate(model.network, model.tokenizer, rows, Decoding(tokens, ""), batch_tokens=10**9))  # noqa: E731
-    begun = {length: [start + [3 + row] for row in range(ROWS)] for length in (short, long) for start in draw(1, length - 1)}
-    each = {length: max(once(rows, 9) - once(rows, 1), 1e-5) / (ROWS * 8) for length, rows in begun.items()}
+    # tokens, so that what is before those is read once and only writing takes time.
+    begun = {length: [start + tail for tail in draw(ROWS, 4)] for length in (short, long) for start in draw(1, length - 4)}
+    each = {length: _writing_seconds(model, rows) for length, rows in begun.items()}
     attending = max(0.0, (each[long] - each[short]) / (long - short))
     writing = max(each[short] - attending * short, 1e-7)
     single = draw(1, width)
@@ -90,6 +91,17 @@ def calibrate(runner: Runner) -> Rates:
     temporary.write_text(json.dumps(asdict(rates)))
     temporary.replace(path)
     return rates
+
+
+def _writing_seconds(model, rows: list[list[int]]) -> float:
+    """Seconds of one row's step after its first, from nine steps beside one; a row that ends early has made fewer."""
+    def work(tokens: int) -> tuple[float, int]:
+        started = time.perf_counter()
+        found = generate(model.network, model.tokenizer, rows, Decoding(tokens, ""), batch_tokens=10**9)
+        return time.perf_counter() - started, sum(min(tokens, g.tokens + g.finished) for g in found)
+
+    (long, many), (short, few) = work(9), work(1)
+    return max(long - short, 1e-5) / max(1, many - few)
 
 
 def _timed(work) -> float:

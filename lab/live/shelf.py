@@ -102,11 +102,15 @@ def _groups(found: list[Shelved]) -> dict[tuple, list[Cell]]:
 
 
 def _asked_alike(probed: list[Probed], known: dict[tuple, Probed]) -> list[Probed]:
-    """Those whose base gave the very answers that are known already: the same probe name may stand for other items in an older study."""
-    answers = lambda p: (p.outcomes, p.nats)  # noqa: E731
-    before = {p.probe: answers(p) for p in known.values() if not p.method}
-    own = {p.probe: answers(p) for p in probed if not p.method}
-    return [p for p in probed if p.probe in own and before.get(p.probe, own[p.probe]) == own[p.probe]]
+    """A study's probes, where its base was asked the very items that are known already; else only what its base was asked beside them.
+
+    The same name may stand for other items in an older study, and an arm's headline must stay one over all of its probes.
+    """
+    # An evaluation's key is made of model, prompts, choices and decoding; the machine is not in it.
+    asked = lambda p: p.evaluation or (p.outcomes, p.nats)  # noqa: E731
+    before = {p.probe: asked(p) for p in known.values() if not p.method}
+    alike = all(before.get(p.probe, asked(p)) == asked(p) for p in probed if not p.method)
+    return probed if alike else [p for p in probed if not p.method and p.probe not in before]
 
 
 def _identity(study: Study) -> tuple:

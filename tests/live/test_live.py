@@ -78,14 +78,18 @@ def test_words_show_and_do_nothing():
 
 
 def test_probes_of_other_items_are_not_mixed(tmp_path):
+    def base(words, key="1"):
+        return [Probed("words", "w", outcomes=words, evaluation=key), Probed("facts", "f", outcomes="c" * 8, evaluation="2")]
+
     store = Store(tmp_path / "home", committed=None)
     after = [Probed("words", "w", "lora", 0, 100, 16, outcomes="w" * 40), Probed("facts", "f", "lora", 0, 100, 16, outcomes="w" * 8)]
-    kept_study(tmp_path / "home" / "studies" / "old", probed=[Probed("words", "w", outcomes="c" * 40), Probed("facts", "f", outcomes="c" * 8), *after])
+    kept_study(tmp_path / "home" / "studies" / "old", probed=[*base("c" * 40), *after])
     time.sleep(0.02)
-    kept_study(tmp_path / "home" / "studies" / "new", probed=[Probed("words", "w", outcomes="c" * 200), Probed("facts", "f", outcomes="c" * 8)])
-    study = Shelf.read(store, folders=()).combined("t", "m")
-    lost = forgotten(study, "lora", 100, 16)
-    assert [(c.probe, c.drop) for c in lost.changes] == [("facts", 1.0)], "the words of the newer study are others"
+    kept_study(tmp_path / "home" / "studies" / "new", probed=base("c" * 39 + "w"))
+    lost = forgotten(Shelf.read(store, folders=()).combined("t", "m"), "lora", 100, 16)
+    assert [(c.probe, c.items) for c in lost.changes] == [("words", 40), ("facts", 8)], "the same items, asked on another machine"
+    kept_study(tmp_path / "home" / "studies" / "new", probed=base("c" * 200, "9"))
+    assert forgotten(Shelf.read(store, folders=()).combined("t", "m"), "lora", 100, 16) is None, "other words: no headline over half of the probes"
 
 
 def test_a_website_cannot_ask():
