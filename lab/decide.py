@@ -105,7 +105,7 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
     ordered = sorted(eligible, key=lambda a: _cost_order(a, shown.comparable))
     chosen = next((a for a in ordered if all(bounds.no_worse(a, b) for b in eligible if b is not a)), None)
     if chosen is None:
-        return decision("", *_undecided(eligible, bounds, settings))
+        return decision("", *_undecided(eligible, arms, bounds, settings))
     sentence = f"Take {chosen.label}: right on {percent(chosen.accuracy)} of the test items ({percent(chosen.low)} to {percent(chosen.high)})"
     if len(eligible) == 1:
         sentence += ", the only arm within the limits."
@@ -177,7 +177,7 @@ def _cost_order(arm: ArmResult, comparable: bool) -> tuple[float, float]:
     return (arm.monthly_usd, tokens) if comparable else (tokens, 0.0)
 
 
-def _undecided(eligible: list[ArmResult], bounds: Bounds, settings: Settings) -> tuple[str, list[str], list[str], int | None]:
+def _undecided(eligible: list[ArmResult], arms: list[ArmResult], bounds: Bounds, settings: Settings) -> tuple[str, list[str], list[str], int | None]:
     """No arm is shown to be good enough: which come closest, and how many items would settle it."""
     def needed(arm: ArmResult) -> int | None:
         counts = [bounds.items_needed(arm, b) for b in eligible if b is not arm and not bounds.no_worse(arm, b)]
@@ -185,7 +185,7 @@ def _undecided(eligible: list[ArmResult], bounds: Bounds, settings: Settings) ->
 
     best = max(eligible, key=lambda a: a.accuracy)
     close = [b for b in eligible if b is not best and not bounds.no_worse(best, b)]
-    reasons = [bounds.in_words(best, b) + f"; a loss of more than {points(settings.margin)} can't be ruled out" for b in close]
+    reasons = [bounds.in_words(best, b) + f"; a loss of more than {points(settings.margin)} can't be ruled out" for b in close] + _left_out(arms)
     items = min((n for a in eligible if (n := needed(a)) is not None), default=None)
     more = f"about {items:,} test items (there are {bounds.items:,}) would settle it if the differences stay as they are" if items else "no number of items would settle it if the differences stay as they are"
     change = [more[0].upper() + more[1:] + "."]
@@ -193,6 +193,11 @@ def _undecided(eligible: list[ArmResult], bounds: Bounds, settings: Settings) ->
         change.append("More seeds would narrow the intervals as well: the training sample makes a difference.")
     change.append(f"A margin above {points(settings.margin)} would accept more arms.")
     return f"Undecided between {' and '.join(a.label for a in [best, *close])}: {more}.", reasons, change, items
+
+
+def _left_out(arms: list[ArmResult]) -> list[str]:
+    """Which arms a limit keeps out of the verdict, and why."""
+    return [f"{a.label}: {a.excluded}." for a in arms if a.excluded]
 
 
 def _reasons(chosen: ArmResult, ordered: list[ArmResult], arms: list[ArmResult], bounds: Bounds, settings: Settings, comparable: bool) -> list[str]:
@@ -205,7 +210,7 @@ def _reasons(chosen: ArmResult, ordered: list[ArmResult], arms: list[ArmResult],
             reasons.append(f"{bounds.in_words(chosen, other)}; it is cheaper, but may be more than {points(settings.margin)} worse than {worst.label}.")
         else:
             reasons.append(f"{bounds.in_words(chosen, other)}; it costs more.")
-    reasons += [f"{a.label}: {a.excluded}." for a in arms if a.excluded]
+    reasons += _left_out(arms)
     elsewhere = [f"{a.label} {a.elsewhere_seconds:.0f} s" for a in arms if a.elsewhere_seconds > 0]
     if elsewhere:
         reasons.append(f"Searched on another machine, and so not in the fixed cost: {', '.join(elsewhere)}.")

@@ -107,7 +107,7 @@ function verdict(shown, settings) {
   const tokens = (a) => a.prompt_tokens + a.completion_tokens;
   const ordered = [...eligible].sort((a, b) => (shown.comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
   const chosen = ordered.find((a) => eligible.every((b) => b === a || bounds.noWorse(a, b)));
-  if (!chosen) return decision("", ...undecided(eligible, bounds, settings));
+  if (!chosen) return decision("", ...undecided(eligible, arms, bounds, settings));
   let sentence = `Take ${chosen.label}: right on ${percent(chosen.accuracy)} of the test items (${percent(chosen.low)} to ${percent(chosen.high)})`;
   if (eligible.length === 1) sentence += ", the only arm within the limits.";
   else if (chosen !== ordered[0]) sentence += `; nothing cheaper is shown to come within ${points(settings.margin)} of the best.`;
@@ -116,14 +116,14 @@ function verdict(shown, settings) {
   return decision(chosen.label, sentence, reasonsFor(chosen, ordered, arms, bounds, settings, shown.comparable), wouldChange(chosen, eligible, bounds, settings, shown.comparable));
 }
 
-function undecided(eligible, bounds, settings) {
+function undecided(eligible, arms, bounds, settings) {
   const needed = (arm) => {
     const counts = eligible.filter((b) => b !== arm && !bounds.noWorse(arm, b)).map((b) => bounds.itemsNeeded(arm, b));
     return counts.includes(null) ? null : Math.max(...counts);
   };
   const best = most(eligible, (a) => a.accuracy);
   const close = eligible.filter((b) => b !== best && !bounds.noWorse(best, b));
-  const reasons = close.map((b) => bounds.inWords(best, b) + `; a loss of more than ${points(settings.margin)} can't be ruled out`);
+  const reasons = close.map((b) => bounds.inWords(best, b) + `; a loss of more than ${points(settings.margin)} can't be ruled out`).concat(leftOut(arms));
   const counts = eligible.map(needed).filter((n) => n !== null), items = counts.length ? Math.min(...counts) : null;
   const more = items ? `about ${whole(items)} test items (there are ${whole(bounds.items)}) would settle it if the differences stay as they are` : "no number of items would settle it if the differences stay as they are";
   const change = [more[0].toUpperCase() + more.slice(1) + "."];
@@ -131,6 +131,8 @@ function undecided(eligible, bounds, settings) {
   change.push(`A margin above ${points(settings.margin)} would accept more arms.`);
   return [`Undecided between ${[best, ...close].map((a) => a.label).join(" and ")}: ${more}.`, reasons, change];
 }
+
+const leftOut = (arms) => arms.filter((a) => a.excluded).map((a) => `${a.label}: ${a.excluded}.`);
 
 function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
   const reasons = [];
@@ -141,7 +143,7 @@ function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
       reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper, but may be more than ${points(settings.margin)} worse than ${worst.label}.`);
     } else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.`);
   });
-  arms.filter((a) => a.excluded).forEach((a) => reasons.push(`${a.label}: ${a.excluded}.`));
+  reasons.push(...leftOut(arms));
   const elsewhere = arms.filter((a) => a.elsewhere_seconds > 0).map((a) => `${a.label} ${a.elsewhere_seconds.toFixed(0)} s`);
   if (elsewhere.length) reasons.push(`Searched on another machine, and so not in the fixed cost: ${elsewhere.join(", ")}.`);
   if (!comparable) reasons.push("Seconds come from several machines and are not compared; tokens a request stand in for cost.");
