@@ -244,7 +244,7 @@ def test_a_slider_reaches_verdict_and_chart_at_once(served, watch):
     page = open_decide(served, watch)
     page.locator("canvas, svg.marks").first.wait_for(timeout=30_000)
     page.wait_for_timeout(1500)
-    verdict = median_way(page, "Margin", f"() => {{ {DEEP} return deep(document, 'h2').map((h) => h.innerText).find((t) => t.includes('points of the best')); }}")
+    verdict = median_way(page, "Margin", f"() => {{ {DEEP} return deep(document, 'h2').map((h) => h.innerText).find((t) => t.includes('Take lora')); }}")
     chart = median_way(page, "LoRA rank", f"() => {{ {DEEP} return deep(document, 'canvas, svg.marks').map((c) => c.tagName === 'CANVAS' ? c.toDataURL() : c.outerHTML)[0]; }}")
     print(f"slider to verdict {1000 * verdict:.0f} ms, to the chart's pixels {1000 * chart:.0f} ms")
     assert verdict < 1 and chart < 2
