@@ -47,13 +47,11 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     from lab.report.write import write_report
     from lab.store import KINDS, Store
     from lab.terminal import TerminalProgress, show_decision, show_findings, show_plan
-    from lab.world.probes import folder_probe
 
-    own_probes = [folder_probe(f) for f in probe_folders]
     chosen_settings = Settings(**settings)
     findings = require_sound(task, allow_leak)
     store = Store(committed_kinds=("choice",) if fresh else KINDS)
-    runner = make_runner(task, model_name, device, embedder, own_probes, general_text, store=store, forgetting=forgetting, allow_scorer_code=allow_scorer_code)
+    runner = make_runner(task, model_name, device, embedder, probe_folders, general_text, store=store, forgetting=forgetting, allow_scorer_code=allow_scorer_code)
     model, machine_here = runner.model, runner.model.machine
     console.print(f"[bold]{task.name}[/bold] with {model.name} on {machine_here.device} ({machine_here.name}, {machine_here.dtype}, {machine_here.threads} threads)", highlight=False)
     show_findings(console, findings)

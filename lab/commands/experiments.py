@@ -22,13 +22,12 @@ def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: 
     from lab.report.sweep import write_sweep
     from lab.sweep import read_axes, sweep
     from lab.terminal import PointProgress
-    from lab.world.probes import folder_probe
 
     task, wanted = load_task(folder), read_axes(axes, method(method_name).candidates[0].weights)
     require_sound(task, False)
     if not 4 <= size <= len(task.labelled):
         raise LabError(f"--size {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
-    runner = make_runner(task, model_name, device, embedder, [folder_probe(f) for f in probe_folders], general_text)
+    runner = make_runner(task, model_name, device, embedder, probe_folders, general_text)
     settings = 1 + sum(map(len, wanted.values()))
     console.print(f"[bold]{task.name}[/bold] with {runner.model.name}: {method_name} as validation chose it and {settings - 1} other settings, {seeds} seed(s)", highlight=False)
     with PointProgress(console, settings * seeds) as progress:

@@ -11,10 +11,9 @@ from lab.tasks.task import Task
 if TYPE_CHECKING:
     from lab.runner import Runner
     from lab.store import Store
-    from lab.world.probes import Probe
 
 
-def make_runner(task: Task, model_name: str, device: str, embedder: str = "embedder", own_probes: Sequence[Probe] = (), general_text: Path | None = None, *,
+def make_runner(task: Task, model_name: str, device: str, embedder: str = "embedder", probe_folders: Sequence[Path] = (), general_text: Path | None = None, *,
                 store: Store | None = None, forgetting: bool = True, allow_scorer_code: bool = False) -> Runner:
     """A runner with its model, store and general texts, and with probes where forgetting is to be measured."""
     from lab.abilities import forgetting_probes
@@ -24,7 +23,10 @@ def make_runner(task: Task, model_name: str, device: str, embedder: str = "embed
     from lab.runner import Runner
     from lab.store import Store
     from lab.world.general import general_texts
+    from lab.world.probes import folder_probe
 
+    # A broken probe is told before the model is loaded.
+    own_probes = [folder_probe(f) for f in probe_folders]
     store, model = store or Store(), load_model(model_name, machine(device))
     general = general_texts(model, general_text)
     runner = Runner(task, model, store, Tools(embedder, store.cache / "vectors"), allow_scorer_code=allow_scorer_code, general=general)

@@ -131,8 +131,9 @@ def forecast(home: Path, arguments: list[str], state: str = "") -> dict[str, Any
             child = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--plan-json"], stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                      start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
         _children[child.pid] = child
+        process = json.dumps({"pid": child.pid, "created": psutil.Process(child.pid).create_time()})
         for path in (made, at_work):
-            path.write_text(json.dumps({"pid": child.pid, "created": psutil.Process(child.pid).create_time()}))
+            path.write_text(process)
     return {}
 
 

@@ -125,9 +125,13 @@ FACTS = ("facts_by_choice", "public_facts", "facts_after_examples")
 """Asked of models that were pretrained on the world; the first of them is their knowledge, whatever their manner."""
 
 
-@lru_cache(maxsize=64)
 def probe(name: str, items: int = ITEMS) -> Probe:
     """One probe with its first ``items`` items; raises LabError for an unknown name."""
+    return _drawn(name, items)
+
+
+@lru_cache(maxsize=64)
+def _drawn(name: str, items: int) -> Probe:
     if name not in _BUILDERS:
         raise LabError(f"unknown probe {name!r}; one of {', '.join(PROBES)}")
     says, build = _BUILDERS[name]
