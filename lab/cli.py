@@ -259,14 +259,14 @@ def runs() -> None:
 
 @app.command()
 def keep(
-    study: Annotated[Path, typer.Argument(help="folder of a report with its study.json")],
+    studies: Annotated[list[Path], typer.Argument(help="folder of a report with its study.json; several on the same data and model become one")],
     out: Annotated[Path, typer.Option(help="folder to copy to, such as reports/mine")],
     texts: Annotated[bool, typer.Option(help="also the completions, so that nothing is run twice; --no-texts for private tasks")] = True,
 ) -> None:
     """Copy a study for committing or sending: results without weights."""
     from lab.commands.results import run_keep
 
-    run_keep(console, study, out, texts)
+    run_keep(console, studies, out, texts)
 
 
 @app.command()

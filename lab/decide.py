@@ -96,7 +96,7 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
         return decision("", f"The run is not finished: {shown.unfinished}.", ["Run the same lab decide command again: it goes on where it stopped."], [])
     eligible = [a for name in (a.label for a in shown.arms) for a in arms if a.label == name and not a.excluded]
     if not eligible:
-        return decision("", "No arm lies within the limits.", [f"{a.label}: {a.excluded}" for a in arms], ["other limits"])
+        return decision("", "No arm lies within the limits.", _left_out(arms), ["Other limits."])
     if max(a.high for a in arms) < USELESS:
         return decision("", f"None of the arms does this task: the best, {arms[0].label}, is right on {percent(arms[0].accuracy)} of the test items ({percent(arms[0].low)} to {percent(arms[0].high)}).",
                         [f"{a.label} is right on {percent(a.accuracy)} ({percent(a.low)} to {percent(a.high)})." for a in arms[1:]],

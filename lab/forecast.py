@@ -19,7 +19,7 @@ from lab.abilities import Prober, ProbeSet, probes_missing
 from lab.context.passages import Passages
 from lab.measure.flops import Shape
 from lab.measure.memory import cache_bytes, forecast_training
-from lab.methods import Method
+from lab.methods import Method, method
 from lab.models.generation import BATCH_TOKENS, common_prefix, generate
 from lab.models.likelihood import Encoded
 from lab.plan import Plan, RunCell
@@ -27,17 +27,23 @@ from lab.producing import LATENCY_ITEMS, SIDE_ITEMS, RunSpec
 from lab.runner import CONTROLS, Runner
 from lab.schema import Decoding, LabError
 from lab.store import key_of
+from lab.sweep import RANK as WHY_RANK
+from lab.sweep import SPARE_ITEMS
 from lab.weights.training import LOOKS, Schedule, train
+from lab.why import METHODS, pretraining_of
+from lab.why import RANKS as CUT_RANKS
 from lab.world.probes import ITEMS, Probe
 
 SAMPLE = 12
 """Prompts that are built to know an arm's prompt length."""
 ROWS = 96
 """Prompts of the batch that writing is timed with."""
-CALIBRATION = 2
+CALIBRATION = 3
 """Raised when the same rates are measured in another way, or generation becomes faster."""
 WRITTEN = 6
 """Prompts that a frozen arm completes to know how much it writes."""
+PRETRAINING_SECONDS, LAYER_SECONDS = 30.0, 40.0
+"""Of timing pretraining's steps and of the linear probes, on two cores with the bundled model."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def calibrate(runner: Runner) -> Rates:
     attending = max(0.0, (each[long] - each[short]) / (long - short))
     writing = max(each[short] - attending * short, 1e-7)
     single = draw(1, width)
-    alone = max(seconds(single, 9) - seconds(single, 1), 1e-5) / 8
+    alone = min(_writing_seconds(model, single) for _ in range(2))
     network = model.copy_network()
     network.requires_grad_(True)
     items = [Encoded(p[:-12], p[-12:]) for p in prompts[:16]]
@@ -108,6 +114,28 @@ def _timed(work) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def why_seconds(runner: Runner, sizes: Sequence[int]) -> list[float]:
+    """Seconds of each point of ``lab.why.why``, in its order.
+
+    An arm's first point waits for the searches at the largest and the smallest size; a size between is taken to choose
+    as these two do. Raises LabError for a base model whose pretraining is not on record.
+    """
+    pretraining_of(runner.model)
+    methods, largest, layers = [method(n) for n in METHODS], sizes[-1], runner.model.network.config.num_hidden_layers
+    seconds = Forecast(runner, Plan(methods, [], 1, list(sizes), [WHY_RANK]))
+    middle = {m.name: RunSpec(m.with_rank(WHY_RANK if m.has_rank else None).candidates[1], largest, 0) for m in methods}
+    asked = seconds.evaluation(middle["full"], SPARE_ITEMS)
+    points = [PRETRAINING_SECONDS, LAYER_SECONDS]
+    for m in methods:
+        for size in sizes:
+            searched = sum(seconds.search(m, s) for s in {sizes[0], largest}) if size == sizes[0] else 0.0
+            trained = seconds.training(replace(middle[m.name], size=size)) if size not in (sizes[0], largest) else 0.0
+            points.append(searched + trained + asked)
+    whole = seconds.training(middle["full"])
+    points += [asked + whole * (1 + 2 * (layers - k) / layers) / 3 for k in range(1, layers + 1)]
+    return [*points, (len(CUT_RANKS) + 1) * asked]
 
 
 class Forecast:
@@ -207,14 +235,15 @@ class Forecast:
         unknown = [s for s in (RunSpec(c, size, 0) for c in ranked.candidates) if not self._stored(s, "validation")]
         return stages + sum(self.training(s) + self.evaluation(s, len(self.runner.scoped(s).validation)) for s in unknown)
 
-    def memory(self, m: Method) -> float | None:
-        """Peak bytes of an arm's work beyond the loaded model: its training, or completing a batch; None for a shape the formulas don't know."""
+    def memory(self, cell: RunCell) -> float | None:
+        """Peak bytes of a cell's work beyond the loaded model: its training, or completing a batch; None for a shape the formulas don't know."""
         network = self.runner.model.network
         try:
             shape = Shape.of(network.config.to_dict())
         except LabError:
             return None
-        spec = RunSpec(m.with_rank(self.plan.ranks[-1]).candidates[0], self.plan.sizes[-1], 0)
+        # Seeds draw other items of the same lengths; the first seed's prompts stand for all.
+        spec = RunSpec(self._method(cell.method).with_rank(cell.rank).candidates[0], cell.size or self.plan.sizes[-1], 0)
         each, target = network.dtype.itemsize, self.runner.tokens_a_target
         width = self.prompt_tokens(spec)[0] + target
         weights = spec.candidate.weights

@@ -46,8 +46,8 @@ class Plan:
     """Forecast of the searches at the sizes between, which run only where smallest and largest size choose differently."""
     fixed_seconds: float = 0.0
     """Forecast of what does not depend on cells: the base model's probes."""
-    memory_bytes: dict[str, float] = field(default_factory=dict)
-    """Forecast of each arm's peak beyond the loaded model, at the largest size and rank; an arm whose model's shape is unknown is left out."""
+    memory_bytes: dict[RunCell, float] = field(default_factory=dict)
+    """Forecast of each cell's peak beyond the loaded model; empty for a model whose shape is unknown."""
     dropped: list[RunCell] = field(default_factory=list)
     detectable: float = 1.0
 
@@ -55,6 +55,10 @@ class Plan:
     def total_seconds(self) -> float:
         """Forecast of everything that is kept."""
         return self.fixed_seconds + sum(self.searching(m.name) for m in self.methods) + sum(self.seconds[c] for c in self.cells)
+
+    def peak_bytes(self, name: str) -> float | None:
+        """The largest forecast peak among an arm's cells."""
+        return max((b for c, b in self.memory_bytes.items() if c.method == name), default=None)
 
     def searching(self, name: str) -> float:
         """Forecast of an arm's searches that its kept cells need."""

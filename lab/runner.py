@@ -87,7 +87,7 @@ class Runner(Producer):
             items=[s.id for s in task.test], groups=[s.group or s.id for s in task.test],
             findings=[asdict(f) for f in findings],
             plan={"methods": [m.name for m in plan.methods], "cells": len(plan.cells), "forecast_seconds": plan.total_seconds if plan.seconds else None,
-                  "forecast": {m.name: {"search": plan.searching(m.name), "cells": {c.label: plan.seconds[c] for c in plan.cells if c.method == m.name}, "peak_bytes": plan.memory_bytes.get(m.name)}
+                  "forecast": {m.name: {"search": plan.searching(m.name), "cells": {c.label: plan.seconds[c] for c in plan.cells if c.method == m.name}, "peak_bytes": plan.peak_bytes(m.name)}
                                for m in plan.methods} if plan.seconds else {},
                   "measured": {}, "dropped": [c.label for c in plan.dropped], "detectable": plan.detectable},
             made=provenance() | {"machine": asdict(model.machine)})

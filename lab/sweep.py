@@ -24,6 +24,8 @@ from lab.schema import LabError, TrainingFailed
 from lab.store import provenance, read_completions
 from lab.study import Study
 
+RANK = 16
+"""Of the arm that levers are moved on, where it has a rank."""
 SPARE_ITEMS = 200
 """Labelled items outside the data size that quality is measured on."""
 FIXED_AXES = ("study", "study_rate", "study_epochs")
@@ -72,13 +74,13 @@ def sweep(runner: Runner, name: str, size: int, axes: dict[str, list[Any]], seed
 
 
 def chosen_candidate(runner: Runner, name: str, size: int, sizes: Sequence[int]) -> Candidate:
-    """What validation chooses for a trained arm at one of these sizes (rank 16 where it has one)."""
+    """What validation chooses for a trained arm at one of these sizes (rank RANK where it has one)."""
     arm = method(name)
     if not arm.trains:
         raise LabError(f"--method {name}: its weights are frozen; name an arm that trains, such as lora or full")
-    rank = 16 if arm.has_rank else None
+    rank = RANK if arm.has_rank else None
     cell = RunCell(name, rank, size, 0)
-    return runner.choose(arm, cell, Plan([arm], [cell], 1, list(sizes), [rank or 16]), Study({}, {}, {}, [], []))
+    return runner.choose(arm, cell, Plan([arm], [cell], 1, list(sizes), [RANK]), Study({}, {}, {}, [], []))
 
 
 def _point(runner: Runner, prober: Prober, candidate: Candidate, size: int, seed: int, axis: str, value: Any) -> Point:

@@ -88,17 +88,17 @@ class TerminalProgress(Bars):
 
 
 class PointProgress(Bars):
-    """Points of a sweep: a line a point with the time left."""
+    """Points of a sweep: a line a point with the time left; ``forecasts`` say how the points' seconds relate."""
 
-    def __init__(self, console: Console, points: int) -> None:
-        super().__init__(console, points)
-        self.points, self.done = points, 0
+    def __init__(self, console: Console, forecasts: Sequence[float]) -> None:
+        super().__init__(console, len(forecasts))
+        self.forecasts, self.done = forecasts, 0
 
     def point(self, words: str) -> None:
         """A line for a finished point."""
         self.done += 1
-        left = self.elapsed / self.done * (self.points - self.done)
-        self.console.print(f"  {self.done}/{self.points} {words}   [dim]{minutes(self.elapsed)} gone, about {minutes(left)} left[/dim]", highlight=False)
+        left = self.elapsed * sum(self.forecasts[self.done:]) / max(1e-9, sum(self.forecasts[:self.done]))
+        self.console.print(f"  {self.done}/{len(self.forecasts)} {words}   [dim]{minutes(self.elapsed)} gone, about {minutes(left)} left[/dim]", highlight=False)
         self.one_more()
 
 
@@ -116,7 +116,8 @@ def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0) -> 
     for m in plan.methods:
         cells = [c for c in plan.cells if c.method == m.name]
         search, take = plan.searching(m.name), sum(plan.seconds[c] for c in cells)
-        table.add_row(m.name, str(len(cells)), minutes(search), minutes(take), f"{(search + take) * price_per_hour_usd / 3600:.3f}", f"{plan.memory_bytes[m.name] / 1e6:.0f}" if m.name in plan.memory_bytes else "")
+        peak = plan.peak_bytes(m.name)
+        table.add_row(m.name, str(len(cells)), minutes(search), minutes(take), f"{(search + take) * price_per_hour_usd / 3600:.3f}", f"{peak / 1e6:.0f}" if peak else "")
     console.print(table)
     console.print(f"Forecast: about {minutes(plan.total_seconds)} for {len(plan.cells)} cells; what is stored already takes no time.", highlight=False)
     between = sum(plan.middle_search_seconds.values())

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 
 from lab.families import settings_of
@@ -27,6 +27,7 @@ from lab.runner import Runner
 from lab.schema import LabError
 from lab.store import provenance, read_completions
 from lab.sweep import chosen_candidate, spare_items
+from lab.weights.trained import Trained
 from lab.world.attributes import ATTRIBUTES, attribute
 from lab.world.pretrain import PretrainConfig, pretraining_pace
 
@@ -40,9 +41,7 @@ PACE_STEPS = 4
 def why(runner: Runner, sizes: Sequence[int], after: Callable[[Why, str], None] = lambda found, words: None) -> Why:
     """Measure everything; ``after`` sees it as it grows. Raises LabError for a base model whose pretraining is not on record."""
     model = runner.model
-    record = model.pretraining
-    if not record:
-        raise LabError(f"{model.name}: its pretraining is not on record (no pretraining.json), so there is no account of it; take a model made by lab pretrain")
+    record = pretraining_of(model)
     found = Why({"name": runner.task.name, "digest": runner.task.digest}, {"name": model.name, "revision": model.revision}, pretraining_account(model))
     found.made = provenance() | {"machine": asdict(model.machine)}
     found.here_tokens_per_second = pretraining_pace(PretrainConfig(**record["config"]), model.machine, PACE_STEPS)
@@ -66,9 +65,16 @@ def why(runner: Runner, sizes: Sequence[int], after: Callable[[Why, str], None] 
     return found
 
 
+def pretraining_of(model: LocalModel) -> dict[str, Any]:
+    """The model's record of its pretraining; raises LabError where there is none."""
+    if not model.pretraining:
+        raise LabError(f"{model.name}: its pretraining is not on record (no pretraining.json), so there is no account of it; take a model made by lab pretrain")
+    return model.pretraining
+
+
 def pretraining_account(model: LocalModel) -> Account:
     """From the model's record; FLOPs of the shape's own formula at the training sequence's length."""
-    record = model.pretraining
+    record = pretraining_of(model)
     shape, config = Shape.of(model.network.config.to_dict()), record["config"]
     flops = training_flops(shape, record["tokens"], config["sequence"])
     # Muon keeps one momentum a matrix weight, AdamW two moments a weight of the rest; float32.
@@ -86,21 +92,16 @@ def _trained(runner: Runner, spec: RunSpec, name: str) -> Account:
     items = runner.encoded_training(spec)
     width = float(np.mean([len(e.context) + len(e.target) for e in items]))
     logits = float(np.mean([len(e.target) + 1 for e in items])) / width
-    rank = getattr(weights, "rank", 0)
-    flops = training_flops(shape, log["trained_tokens"], width, log["trained_tokens"] * logits, rank)
+    flops = training_flops(shape, log["trained_tokens"], width, log["trained_tokens"] * logits, getattr(weights, "rank", 0), getattr(weights, "frozen_layers", 0))
     return Account(name, log["trained_tokens"], log["steps"], log["trained_parameters"], log["optimizer_bytes"] or 8 * log["trained_parameters"], flops,
-                   counted_flops(runner.model, items[:weights.batch_size], rank) * log["trained_tokens"], log["seconds"], record["made"]["machine"]["name"], spec.size,
+                   counted_flops(runner.model, items[:weights.batch_size], weights) * log["trained_tokens"], log["seconds"], record["made"]["machine"]["name"], spec.size,
                    runner.right_of(spare, completions), len(spare), settings_of(weights))
 
 
-def counted_flops(model: LocalModel, batch: Sequence[Encoded], rank: int) -> float:
+def counted_flops(model: LocalModel, batch: Sequence[Encoded], weights: Trained) -> float:
     """FLOPs a token of one training step, by torch's counter, attention counted in full."""
-    network = model.copy_network()
+    network = weights.network(model, 0, None)
     network.set_attn_implementation("eager")
-    if rank:
-        network = get_peft_model(network, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
-    else:
-        network.requires_grad_(True)
     with FlopCounterMode(display=False) as counter:
         logits, labels = completion_logits(network, batch, model.pad, model.network.device)
         torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100).backward()

@@ -56,7 +56,7 @@ def _():
     first = next((task for task, _ in Shelf.read(store).names() if task in folders), next(iter(folders), None))
     pick_task = mo.ui.dropdown(folders, value=first, label="Task")
     pick_model = mo.ui.dropdown(list(dict.fromkeys([*bundled_models(), *(m for _, m in Shelf.read(store).names())])), value="nano", label="Model")
-    mo.hstack([pick_task, pick_model], justify="start", gap=2)
+    mo.hstack([pick_task, pick_model], justify="start", gap=2, wrap=True)
     return get_pulse, pick_model, pick_task, seen, set_pulse, store
 
 
@@ -111,45 +111,32 @@ def _(pick_model, store, task):
 
 
 @app.cell(hide_code=True)
-def _(free_rank, rank):
+def _(forgetting, free_rank, latency, margin, months, price, rank, requests, shared_model, shown_at, size, study):
     at_rank = None if free_rank.value else int(rank.value)
-    return (at_rank,)
-
-
-@app.cell(hide_code=True)
-def _(at_rank, forgetting, latency, margin, months, price, rank, requests, shared_model, shown_at, size, study):
     settings = Settings(margin=margin.value / 100, monthly_requests=int(requests.value), price_per_hour_usd=float(price.value or 0), months=int(months.value or 1),
                         latency_limit_seconds=float(latency.value or 0) or None, forgetting_limit=forgetting.value / 100 if shared_model.value else None)
     mo.stop(study is None or (study.sizes() and int(size.value) not in study.sizes()), mo.callout(mo.md(f"Nothing is measured at {size.value} training examples. See *Missing cells* below."), kind="info"))
     decision = verdict(shown_at(int(size.value), at_rank), settings)
     fixed = "" if at_rank is None else f" Ranks are held at {rank.value} where it was measured: a what-if on test items, not a choice."
-    mo.callout(mo.md(f"## {'Provisional: ' if decision.provisional else ''}{views.words(decision.sentence)}\n\n" + "\n".join(f"- {views.words(r)}" for r in decision.reasons) + "\n"
+    says = mo.callout(mo.md(f"## {'Provisional: ' if decision.provisional else ''}{views.words(decision.sentence)}\n\n" + "\n".join(f"- {views.words(r)}" for r in decision.reasons) + "\n"
                      + "\n".join(f"- What would change it: {views.words(c)}" for c in decision.would_change) + f"\n\n<small>{fixed}</small>"), kind="success" if decision.chosen else "warn")
-    return decision, settings
-
-
-@app.cell(hide_code=True)
-def _(decision):
-    mo.vstack([mo.md("### Quality by method\nShare of test items answered right, with 95 % intervals. Overlapping intervals may still differ: the verdict uses paired differences."),
+    mo.vstack([says, mo.md("### Quality by method\nShare of test items answered right, with 95 % intervals. Overlapping intervals may still differ: the verdict uses paired differences."),
                live(quality_chart, arm_rows(decision.arms, decision.chosen))])
-    return
+    return at_rank, decision, settings
 
 
 @app.cell(hide_code=True)
 def _():
-    look_at = mo.ui.radio(["By data size", "Against cost", "Numbers", "Pairs", "Passages"], value="By data size", inline=True)
+    look_at = mo.ui.dropdown(["By data size", "Against cost", "Numbers", "Pairs", "Passages"], value="By data size", label="Look at the arms", allow_select_none=False)
     look_at
     return (look_at,)
 
 
 @app.cell(hide_code=True)
-def _(at_rank, study):
-    growth = live(size_chart, size_rows(study, at_rank), tuple(study.arms()), tuple(study.sizes())) if study and len(study.sizes()) > 1 else mo.md("Only one data size is measured yet.")
-    return (growth,)
+def _(at_rank, decision, look_at, study):
+    def growth():
+        return live(size_chart, size_rows(study, at_rank), tuple(study.arms()), tuple(study.sizes())) if len(study.sizes()) > 1 else mo.md("Only one data size is measured yet.")
 
-
-@app.cell(hide_code=True)
-def _(decision, growth, look_at, study):
     def numbers():
         return [{"arm": a.label, "right %": round(100 * a.accuracy, 1), "from": round(100 * a.low, 1), "to": round(100 * a.high, 1), **{p: f"{100 * v:.1f} %" for p, v in a.parts.items()},
                  "prompt tokens": round(a.prompt_tokens), "s a request": round(a.seconds_per_request, 4), "training s": round(a.fixed_seconds, 1), "USD a month": float(f"{a.monthly_usd:.3g}"),
@@ -160,7 +147,7 @@ def _(decision, growth, look_at, study):
                  "in words": p.words} for p in decision.pairs]
 
     {
-        "By data size": lambda: mo.vstack([mo.md("Would more data flip this? A line that still rises says maybe. Dashed lines with bands are arms that use no labels."), growth]),
+        "By data size": lambda: mo.vstack([mo.md("Would more data flip this? A line that still rises says maybe. Dashed lines with bands are arms that use no labels."), growth()]),
         "Against cost": lambda: mo.vstack([mo.md("Up is better, left is cheaper, at the settings above. Money is measured seconds times your price."), live(cost_chart, arm_rows(decision.arms, decision.chosen))]),
         "Numbers": lambda: mo.ui.table(numbers(), selection=None, pagination=False),
         "Pairs": lambda: mo.ui.table(pair_rows(), selection=None, pagination=True),
@@ -177,7 +164,7 @@ def _(at_first):
     examples = mo.ui.slider(steps=k_steps["examples"] or [0], label="Examples in the prompt", show_value=True, debounce=True)
     passage_count = mo.ui.slider(steps=k_steps["passages"] or [0], label="Passages", show_value=True, debounce=True)
     mo.vstack([mo.md("### Settings inside the prompt\nThese are chosen on validation, never by a slider on test. Here is what each setting gave on the validation items, and which one each arm took."),
-               mo.hstack([examples, passage_count], justify="start", gap=2)])
+               mo.hstack([examples, passage_count], justify="start", gap=2, wrap=True)])
     return examples, passage_count, passages
 
 
@@ -196,21 +183,16 @@ def _(task):
 
 
 @app.cell(hide_code=True)
-def _(rank, run, size, study, wanted):
+def _(pick_model, pick_task, rank, run, size, study, wanted):
     lacking = missing(study, wanted.value, int(size.value), int(rank.value), SEEDS)
-    mo.vstack([mo.md("### Missing cells"), wanted, run if lacking else mo.md(f"Everything chosen is measured at {size.value} examples and rank {rank.value}, with {SEEDS} seeds.")])
-    return (lacking,)
-
-
-@app.cell(hide_code=True)
-def _(lacking, pick_model, pick_task, rank, size):
-    mo.stop(not lacking)
     grid = [pick_task.value, "--model", pick_model.value, "--methods", ",".join(lacking), "--ranks", str(rank.value), "--sizes", str(size.value), "--seeds", str(SEEDS)]
-    return (grid,)
+    mo.vstack([mo.md("### Missing cells"), wanted, run if lacking else mo.md(f"Everything chosen is measured at {size.value} examples and rank {rank.value}, with {SEEDS} seeds.")])
+    return grid, lacking
 
 
 @app.cell(hide_code=True)
 def _(grid, lacking, pulse, store, study, task):
+    mo.stop(not lacking)
     pulse.value
     plan = jobs.forecast(store.home, grid, f"{task.digest} {len(study.cells) if study else 0}")
     if "error" in plan:
@@ -318,7 +300,7 @@ def _(settings, store, study, task):
         mo.md("### Take it with you\nOne HTML file that stays live offline. With texts it carries up to 50 validation items a pair of arms; leave them out if they are private."),
         mo.hstack([mo.download(lambda: page(study.redacted(), settings).encode(), filename=f"{task.name}-decision.html", mimetype="text/html", label="Report without texts"),
                    mo.download(lambda: page(study, settings, disagreements(study, store, task)).encode(), filename=f"{task.name}-decision-with-texts.html", mimetype="text/html", label="Report with texts")],
-                  justify="start")])
+                  justify="start", wrap=True)])
     return
 
 

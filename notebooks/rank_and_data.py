@@ -39,7 +39,7 @@ def _():
     shelf = Shelf.read(store)
     names = {f"{task} · {model}": (task, model) for task, model in shelf.names()}
     mo.stop(not names, mo.callout(mo.md("No study yet. Run one in *Decide*."), kind="info"))
-    pick = mo.ui.dropdown(names, value=next(iter(names)), label="Study")
+    pick = mo.ui.dropdown(names, value=max(names, key=lambda n: views.ranked_cells(shelf.combined(*names[n]))), label="Study")
     pick
     return pick, shelf, store
 

@@ -76,7 +76,7 @@ def _(epochs, found, pick_method, rank, size):
     moved = views.scaled_account(base, int(epochs.value), int(rank.value))
     f = factors(found, moved)
     mo.vstack([mo.hstack([mo.stat(f"{f.tokens:,.0f}", label="times the tokens"), mo.stat(f"{f.flops_a_token:.2f}", label="times the FLOPs a token"), mo.stat(f"{f.utilisation:.2f}", label="times the FLOPs a second of the training"),
-                          mo.stat(f"{f.seconds:,.0f}", label="= times the seconds")], widths="equal"),
+                          mo.stat(f"{f.seconds:,.0f}", label="= times the seconds")], justify="start", gap=2, wrap=True),
                mo.md(f"Optimizer state is {f.memory:,.1f} times smaller: memory, not compute. Multiplying data, steps, parameters and optimizer state as if they were independent would claim {f.double_counted:,.0f} times: "
                      "steps are tokens over batch size, trained parameters hardly change the FLOPs of a token, and optimizer state follows the parameters."),
                mo.ui.table(factor_rows(found), selection=None, pagination=False)])
@@ -127,7 +127,7 @@ def _():
 def _(case):
     answer = views.own_case(*case.value)
     mo.hstack([mo.stat(f"{answer['times less']:,.0f}", label="times less compute for LoRA"), mo.stat(f"{answer['by tokens']:,.0f}", label="of it by fewer tokens"), mo.stat(f"{answer['by gradients']:.2f}", label="of it by fewer weight gradients"),
-               mo.stat(f"{answer['full GiB']:,.0f} / {answer['lora GiB']:,.0f} GiB", label="weights, gradients and Adam: full / LoRA")], widths="equal")
+               mo.stat(f"{answer['full GiB']:,.0f} / {answer['lora GiB']:,.0f} GiB", label="weights, gradients and Adam: full / LoRA")], justify="start", gap=2, wrap=True)
     return
 
 

@@ -110,7 +110,7 @@ def _(task):
 def _(source):
     folder = mo.ui.text(value=source.stem, label="Save as folder")
     save = mo.ui.run_button(label="Save the task")
-    mo.hstack([folder, save], justify="start")
+    mo.hstack([folder, save], justify="start", wrap=True)
     return folder, save
 
 

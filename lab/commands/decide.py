@@ -59,12 +59,13 @@ def run_decide(console: Console, *, command: str, folder: Path, model_name: str,
     _warn_of_long_items(console, runner)
     seconds = Forecast(runner, plan)
     forecast(plan, seconds.cell, seconds.search, seconds.probes(NEEDED))
-    plan.memory_bytes = {m.name: found for m in plan.methods if (found := seconds.memory(m)) is not None}
+    plan.memory_bytes = {c: found for c in plan.cells if (found := seconds.memory(c)) is not None}
     apply_budget(plan, budget_seconds)
     show_plan(console, plan, chosen_settings.price_per_hour_usd)
     if plan_json:
         searches = {f"{name} {size}": s for (name, size), s in (plan.search_seconds | plan.middle_search_seconds).items()}
-        console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}, "searches": searches, "peak_bytes": plan.memory_bytes}, indent=None)
+        console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}, "searches": searches,
+                                 "usd": {c.label: s * chosen_settings.price_per_hour_usd / 3600 for c, s in plan.seconds.items()}, "peak_bytes": {c.label: b for c, b in plan.memory_bytes.items()}}, indent=None)
     if plan_only or plan_json:
         return
     if job:

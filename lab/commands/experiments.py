@@ -30,7 +30,7 @@ def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: 
     runner = make_runner(task, model_name, device, embedder, probe_folders, general_text)
     settings = 1 + sum(map(len, wanted.values()))
     console.print(f"[bold]{task.name}[/bold] with {runner.model.name}: {method_name} as validation chose it and {settings - 1} other settings, {seeds} seed(s)", highlight=False)
-    with PointProgress(console, settings * seeds) as progress:
+    with PointProgress(console, [1.0] * settings * seeds) as progress:
         runner.progress = progress
 
         def keep(found) -> None:
@@ -46,9 +46,10 @@ def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: 
 
 def run_why(console: Console, *, command: str, folder: Path, out: Path, sizes: list[int], model_name: str, device: str) -> None:
     """Measure the accounts and write the page."""
+    from lab.forecast import why_seconds
     from lab.report.why import write_why
-    from lab.terminal import PointProgress
-    from lab.why import METHODS, why
+    from lab.terminal import PointProgress, minutes
+    from lab.why import why
 
     task = load_task(folder)
     sizes = sorted(set(sizes)) or [len(task.labelled)]
@@ -56,8 +57,9 @@ def run_why(console: Console, *, command: str, folder: Path, out: Path, sizes: l
         if not 4 <= size <= len(task.labelled):
             raise LabError(f"--sizes {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
     runner = make_runner(task, model_name, device)
-    points = 3 + len(METHODS) * len(sizes) + runner.model.network.config.num_hidden_layers
-    with PointProgress(console, points) as progress:
+    forecasts = why_seconds(runner, sizes)
+    console.print(f"[bold]{task.name}[/bold] with {runner.model.name}: about {minutes(sum(forecasts))} for {len(forecasts)} points, less where results are stored", highlight=False)
+    with PointProgress(console, forecasts) as progress:
         runner.progress = progress
 
         def keep(found, words: str) -> None:

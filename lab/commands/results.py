@@ -91,19 +91,20 @@ def run_runs(console: Console) -> None:
     console.print(f"{count} results in {store.home} and committed studies", highlight=False, soft_wrap=True)
 
 
-def run_keep(console: Console, path: Path, out: Path, texts: bool) -> None:
-    """Copy a study with its choices and training logs, and with ``texts`` its completions, to a folder that can be committed; weights stay behind."""
+def run_keep(console: Console, paths: list[Path], out: Path, texts: bool) -> None:
+    """Copy a study (several on the same data and weights as one) with its choices and training logs, and with ``texts`` its completions, to a folder that can be committed; weights stay behind."""
+    from lab.live.shelf import combine
     from lab.report.items import disagreements, task_of
     from lab.report.write import write_report
     from lab.store import Store
     from lab.study import Study
 
-    folder = path if path.is_dir() else path.parent
-    study, store = Study.load(folder / "study.json"), Store()
+    folders = [path if path.is_dir() else path.parent for path in paths]
+    study, store = combine([Study.load(folder / "study.json") for folder in folders]), Store()
     out.mkdir(parents=True, exist_ok=True)
     shown = study if texts else study.redacted()
     shown.save(out / "study.json")
-    write_report(shown, settings_of_decision(folder / "decision.json"), out, disagreements(study, store, task_of(study)) if texts else None)
+    write_report(shown, settings_of_decision(folders[0] / "decision.json"), out, disagreements(study, store, task_of(study)) if texts else None)
     kept = 0
     trials = [t for c in study.choices for t in c["trials"]]
     wanted = [("choice", c["key"]) for c in study.choices]

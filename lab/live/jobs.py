@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 from filelock import FileLock
@@ -25,6 +25,8 @@ WRITE_EVERY = 0.3
 """Seconds between two writings of a job's progress."""
 RETRY_SECONDS = 30.0
 """How long a plan that failed is left alone."""
+NICE = 10
+"""How far a run in the background stands back (POSIX: 0 not at all, 19 most)."""
 _children: dict[int, subprocess.Popen] = {}
 
 
@@ -86,10 +88,8 @@ def start(home: Path, arguments: list[str]) -> Job:
         for name in ("progress.json", "finished"):
             (job.folder / name).unlink(missing_ok=True)
         with open(job.folder / "log.txt", "w", encoding="utf-8") as log:
-            process = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--job", str(job.folder), "--out", str(job.folder / "report")], stdout=log, stderr=subprocess.STDOUT,
-                                       stdin=subprocess.DEVNULL, start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
-        _children[process.pid] = process
-        made = {"arguments": arguments, "pid": process.pid, "created": psutil.Process(process.pid).create_time(), "started": time.time()}
+            process = _decide_behind(home, [*arguments, "--job", str(job.folder), "--out", str(job.folder / "report")], log)
+        made = {"arguments": arguments, **process, "started": time.time()}
         (job.folder / "job.json").write_text(json.dumps(made), encoding="utf-8")
     return job
 
@@ -128,13 +128,20 @@ def forecast(home: Path, arguments: list[str], state: str = "") -> dict[str, Any
         if at_work.exists() and _alive(**json.loads(at_work.read_text())):
             return {}
         with open(output, "w", encoding="utf-8") as file:
-            child = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments, "--plan-json"], stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                     start_new_session=True, env=os.environ | {"LAB_HOME": str(home)})
-        _children[child.pid] = child
-        process = json.dumps({"pid": child.pid, "created": psutil.Process(child.pid).create_time()})
+            process = json.dumps(_decide_behind(home, [*arguments, "--plan-json"], file))
         for path in (made, at_work):
             path.write_text(process)
     return {}
+
+
+def _decide_behind(home: Path, arguments: list[str], output: IO[str]) -> dict[str, Any]:
+    """Start ``lab decide`` beside the notebooks, which go first wherever both want the processor; its ``pid`` and when it was ``created``."""
+    child = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+                             env=os.environ | {"LAB_HOME": str(home)})
+    _children[child.pid] = child
+    process = psutil.Process(child.pid)
+    process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else NICE)
+    return {"pid": child.pid, "created": process.create_time()}
 
 
 def _alive(pid: int, created: float) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lab.schema import LabError
 from lab.store import Store
@@ -58,35 +59,58 @@ class Shelf:
         return [s for s in found if _identity(s.study) == _identity(found[0].study)]
 
     def combined(self, task: str, model: str, digest: str = "") -> Study | None:
-        """One study of them all; None where there is none.
-
-        The seeds of an arm at a rank and size come from the study that has most of them (own before committed); seeds
-        that it lacks come from others only where settings and machine are the same. It is finished where one of them is.
-        """
+        """One study of them all; None where there is none."""
         found = self.of(task, model, digest)
-        if not found:
-            return None
-        cells = [cell for group in _groups(found).values() for cell in group]
-        choices: dict[str, dict] = {}
-        probes: dict[str, dict] = {}
-        probed: dict[tuple, Probed] = {}
-        for shelved in found:
-            choices = {c["key"]: c for c in shelved.study.choices} | choices
-            probes = shelved.study.probes | probes
-            probed = {(p.method, p.rank, p.size, p.seed, p.probe): p for p in _asked_alike(shelved.study.probed, probed)} | probed
-        leading = next((s.study for s in found if "finished" in s.study.made), found[0].study)
-        seeds = max(s.study.settings["seeds"] for s in found)
-        commands = "; ".join(dict.fromkeys(s.study.settings["command"] for s in found if s.study.settings.get("command")))
-        ordered = sorted(cells, key=lambda c: c.control == "baseline")
-        return replace(leading, cells=ordered, choices=list(choices.values()), probes=probes, probed=list(probed.values()), settings=leading.settings | {"seeds": seeds, "command": commands})
+        return combine([s.study for s in found]) if found else None
 
 
-def _groups(found: list[Shelved]) -> dict[tuple, list[Cell]]:
+def combine(studies: Sequence[Study]) -> Study:
+    """One study of several on the same data and weights, own ones first; raises LabError where they can't stand together.
+
+    The seeds of an arm at a rank and size come from the study that has most of them (the first of equals); seeds that it
+    lacks come from others only where settings and machine are the same. It is finished where one of them is.
+    """
+    first = studies[0]
+    for study in studies[1:]:
+        if _identity(study) != _identity(first):
+            raise LabError(f"{study.task['name']} with {study.model['name']}: differs from {first.task['name']} with {first.model['name']} in data, weights, decoding or embedder; such studies can't be one")
+    cells = [cell for group in _groups(studies).values() for cell in group]
+    choices: dict[str, dict] = {}
+    probes: dict[str, dict] = {}
+    probed: dict[tuple, Probed] = {}
+    for study in studies:
+        choices = {c["key"]: c for c in study.choices} | choices
+        probes = study.probes | probes
+        probed = {(p.method, p.rank, p.size, p.seed, p.probe): p for p in _asked_alike(study.probed, probed)} | probed
+    leading = next((s for s in studies if "finished" in s.made), first)
+    seeds = max(s.settings["seeds"] for s in studies)
+    commands = "; ".join(dict.fromkeys(s.settings["command"] for s in studies if s.settings.get("command")))
+    looks = max(s.settings.get("test_looks", 0) for s in studies)
+    ordered = sorted(cells, key=lambda c: c.control == "baseline")
+    return replace(leading, cells=ordered, choices=list(choices.values()), probes=probes, probed=list(probed.values()), plan=_plans(studies, leading),
+                   settings=leading.settings | {"seeds": seeds, "command": commands, "test_looks": looks})
+
+
+def _plans(studies: Sequence[Study], leading: Study) -> dict[str, Any]:
+    """The leading study's plan, with what all of them forecast and measured arm by arm; a whole run's seconds are told of a single study only."""
+    if len(studies) == 1:
+        return leading.plan
+    forecast: dict[str, dict[str, Any]] = {}
+    for study in studies:
+        for name, told in study.plan.get("forecast", {}).items():
+            known = forecast.get(name, {"search": 0.0, "cells": {}, "peak_bytes": None})
+            forecast[name] = {"search": known["search"] + told["search"], "cells": told["cells"] | known["cells"], "peak_bytes": max(told["peak_bytes"] or 0.0, known["peak_bytes"] or 0.0) or None}
+    measured = {cell: took for study in reversed(studies) for cell, took in study.plan.get("measured", {}).items()}
+    return leading.plan | {"forecast_seconds": None, "forecast": forecast, "measured": measured, "cells": len({cell for f in forecast.values() for cell in f["cells"]}) or leading.plan.get("cells", 0),
+                           "methods": list(dict.fromkeys(name for s in studies for name in s.plan.get("methods", [])))}
+
+
+def _groups(studies: Sequence[Study]) -> dict[tuple, list[Cell]]:
     """Cells by (method, rank, size, control), each group from one study as far as its settings or machine differ."""
     by_group: dict[tuple, list[list[Cell]]] = {}
-    for shelved in found:
+    for study in studies:
         mine: dict[tuple, list[Cell]] = {}
-        for cell in shelved.study.cells:
+        for cell in study.cells:
             mine.setdefault((cell.method, cell.rank, cell.size, cell.control), []).append(cell)
         for group, cells in mine.items():
             by_group.setdefault(group, []).append(cells)

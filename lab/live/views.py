@@ -114,6 +114,11 @@ def loss_chart(rows: Rows, field: str, title: str) -> alt.Chart:
         strokeDash=alt.StrokeDash("seed:N", title="seed"), detail="run:N", tooltip=["run:N", "step:Q", f"{field}:Q"]).properties(height=260, width="container")
 
 
+def ranked_cells(study: Study) -> int:
+    """How many cells of a study have a rank: what there is to see of rank and data."""
+    return sum(c.rank is not None for c in study.cells)
+
+
 def rate_rows(study: Study) -> list[dict[str, Any]]:
     """Validation accuracy by learning rate, for each searched method and size."""
     rows = []
@@ -127,10 +132,12 @@ def rate_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def rate_chart(rows: Sequence[dict[str, Any]]) -> alt.Chart:
-    """How sensitive is each method to its learning rate?"""
+    """How sensitive is each method to its learning rate? One colour a method, one dash a data size."""
+    colours = {r["method"]: r["colour"] for r in rows}
     return alt.Chart(alt.InlineData(values=list(rows))).mark_line(point=True).encode(
         x=alt.X("learning rate:Q", scale=alt.Scale(type="log"), axis=alt.Axis(format="~g")), y=alt.Y("accuracy:Q", title="right on validation", scale=alt.Scale(domain=[0, 100]), axis=PERCENT_AXIS),
-        color=alt.Color("search:N", title=None, legend=alt.Legend(orient="bottom", columns=2, labelLimit=300)), tooltip=["search:N", "learning rate:Q", "accuracy:Q"]).properties(height=260, width="container")
+        color=alt.Color("method:N", title=None, scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=alt.Legend(orient="bottom", columns=4)),
+        strokeDash=alt.StrokeDash("size:N", title="labelled examples", legend=alt.Legend(orient="bottom", columns=4)), tooltip=["search:N", "learning rate:Q", "accuracy:Q"]).properties(height=260, width="container")
 
 
 def spectrum_rows(logs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -150,10 +157,10 @@ def spectrum_rows(logs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 def spectrum_chart(rows: Rows) -> alt.LayerChart:
     """Energy of the update (squared singular values) within its first k directions; the band spans the matrices."""
     base = alt.Chart(data_of(rows)).encode(x=alt.X("directions:Q", scale=alt.Scale(type="log", base=2, domainMin=1, nice=False), title="directions (singular vectors), largest first"),
-                                                              color=alt.Color("update:N", title=None, legend=alt.Legend(orient="bottom", columns=2, labelLimit=300)))
+                                                              color=alt.Color("update:N", title=None, scale=alt.Scale(range=list(PALETTE)), legend=alt.Legend(orient="bottom", columns=4, labelLimit=300, symbolOpacity=1)))
     y_scale = alt.Scale(domain=[0, 100])
     return alt.layer(base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", scale=y_scale, title="share of the update's energy", axis=PERCENT_AXIS), y2="high:Q"),
-                     base.mark_line(strokeWidth=2).encode(y=alt.Y("energy:Q", scale=y_scale), tooltip=["update:N", "directions:Q", "energy:Q"])).properties(height=280, width="container")
+                     base.mark_line(strokeWidth=2).encode(y=alt.Y("energy:Q", scale=y_scale), strokeDash=alt.StrokeDash("update:N", legend=None), tooltip=["update:N", "directions:Q", "energy:Q"])).properties(height=280, width="container")
 
 
 def split_chart(task: Task) -> alt.Chart:

@@ -5,6 +5,7 @@
     forward a token   2 N + 4 L h t        (t: mean number of positions attended to; N includes the output head's h V only where logits are computed)
     full fine-tuning  3 x forward          (Kaplan et al. 2020: 6 N)
     LoRA              2 x forward + 6 P    (no weight gradients of the base: 4 N + 6 P)
+    frozen layers     forward, and 2 x that of the layers above them
 
 checked within 5 % against torch's own counter (``tests/measure/test_flops.py``).
 """
@@ -75,11 +76,20 @@ def forward_flops(shape: Shape, tokens: float, attended: float, with_logits: flo
     return 2 * shape.block_parameters * tokens + attention + head
 
 
-def training_flops(shape: Shape, tokens: float, attended: float, with_logits: float | None = None, lora_rank: int = 0) -> float:
-    """Forward and backward; with a rank only the adapter's weights get gradients."""
+def training_flops(shape: Shape, tokens: float, attended: float, with_logits: float | None = None, lora_rank: int = 0, frozen_layers: int = 0) -> float:
+    """Forward and backward; with a rank only the adapter's weights get gradients, with frozen layers nothing below the others (nor embeddings and head)."""
     forward = forward_flops(shape, tokens, attended, with_logits)
+    if frozen_layers:
+        return forward + _backward_above(shape, tokens, attended, with_logits, frozen_layers)
     if not lora_rank:
         return 3 * forward
     # The base's weights need no gradients of their own, attention's inputs still do; the adapter costs 6 P a token.
     attention = 4 * shape.layers * shape.heads * shape.head_width * attended * tokens
     return 2 * forward + attention + 6 * shape.lora_parameters(lora_rank) * tokens
+
+
+def _backward_above(shape: Shape, tokens: float, attended: float, with_logits: float | None, frozen_layers: int) -> float:
+    """The head's inputs; weights and inputs of the layers that are trained (the first one's too: its norm is trained)."""
+    head = 2 * shape.hidden * shape.vocabulary * (tokens if with_logits is None else with_logits)
+    blocks = forward_flops(shape, tokens, attended, with_logits) - head
+    return head + 2 * blocks * (shape.layers - frozen_layers) / shape.layers

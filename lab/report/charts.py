@@ -19,7 +19,7 @@ from lab.study import Study
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7A7A7A")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
-FIXED = {"zero_shot": 7, "few_shot": 4, "few_shot_nearest": 6, "rag": 0, "few_shot_rag": 5, "lora": 1, "rag_lora": 2, "study_lora": 3, "full": 1, "rag_full": 2, "study_full": 3,
+FIXED = {"zero_shot": 7, "few_shot": 4, "few_shot_nearest": 6, "rag": 0, "few_shot_rag": 5, "lora": 1, "rag_lora": 2, "study_lora": 3, "full": 5, "rag_full": 2, "study_full": 3,
          "majority": 7, "linear": 7}
 """Places in the palette: methods that are seldom shown together share one."""
 

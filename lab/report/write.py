@@ -138,7 +138,8 @@ def forecast_table(study: Study, price_per_hour_usd: float) -> list[dict[str, An
         seconds, taken = forecast["search"] + sum(forecast["cells"].values()), sum(m["search"] + m["cell"] for m in measured)
         if seconds > 0 and len(measured) == len(forecast["cells"]):
             rows.append({"arm": name, "cells": len(measured), "forecast": seconds, "measured": taken, "off": seconds / taken - 1, "forecast_usd": seconds * price_per_hour_usd / 3600,
-                         "measured_usd": taken * price_per_hour_usd / 3600, "peak_bytes": forecast["peak_bytes"]})
+                         "measured_usd": taken * price_per_hour_usd / 3600, "peak_bytes": forecast["peak_bytes"],
+                         "measured_bytes": max((c.usage.get("training_peak_bytes") or c.usage.get("peak_bytes", 0.0) for c in study.cells if c.method == name and not c.control), default=0.0)})
     return rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -99,8 +100,9 @@ def served(tmp_path_factory):
         log.close()
 
 
-def open_decide(served, watch, **options):
+def open_decide(served, watch, script="", **options):
     page = watch(**options).page
+    page.add_init_script(script)
     page.goto(f"{served[0]}/decide")
     page.get_by_label("Task").wait_for(timeout=60_000)
     page.get_by_label("Task").select_option("toy")
@@ -145,7 +147,7 @@ def test_sliders_change_the_verdict_at_once(served, watch):
     page.get_by_text("Take lora r4").first.wait_for()
     slide(page, "Training examples", "Home")
     page.get_by_text(decide(study, Settings(), 25, 4).sentence).first.wait_for()
-    page.get_by_role("radio", name="Against cost").click()
+    page.get_by_label("Look at the arms").select_option("Against cost")
     assert page.locator("canvas, svg.marks").count() >= 2
 
 
@@ -156,7 +158,7 @@ def test_a_missing_cell_is_run_to_its_end_and_appears(served, watch):
     page.get_by_text("Running").first.wait_for(timeout=20_000)
     slide(page, "Margin, points", "ArrowRight")
     page.get_by_text("Everything chosen is measured").wait_for(timeout=120_000)
-    page.get_by_role("radio", name="Numbers").click()
+    page.get_by_label("Look at the arms").select_option("Numbers")
     page.get_by_text("zero_shot").first.wait_for()
 
 
@@ -217,37 +219,46 @@ def test_the_export_opens_without_a_network(served, watch, tmp_path):
     assert "Where does person" not in (tmp_path / "export.html").read_text()
 
 
-DEEP = "const deep = (root, wanted) => { const own = [...root.querySelectorAll(wanted)]; for (const e of root.querySelectorAll('*')) if (e.shadowRoot) own.push(...deep(e.shadowRoot, wanted)); return own; };"
-"""Elements inside web components too."""
+ON_THE_WAY = """
+const own = CanvasRenderingContext2D.prototype.fillText;
+window.texts = new Set();
+const seen = () => { if (!window.arrived) requestAnimationFrame(() => { window.arrived = window.arrived || performance.now(); }); };
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+  window.texts.add(text);
+  if (text === window.wanted) seen();
+  return own.call(this, text, ...rest);
+};
+const verdict = () => [...document.querySelectorAll("marimo-callout-output")].map((c) => c.shadowRoot ? c.shadowRoot.textContent : "").join(" ");
+const look = () => { if (window.wanted && verdict().includes(window.wanted)) seen(); requestAnimationFrame(look); };
+requestAnimationFrame(look);
+addEventListener("keydown", (e) => { window.pressed = e.timeStamp; window.arrived = 0; }, true);
+"""
+"""Notes when a wanted text is drawn on a chart or stands in a verdict: the page's own clock, from the key to the frame, for a few microseconds of work."""
 
 
-def median_way(page, label, shown):
-    """Median seconds from a key on a slider until ``shown`` (JavaScript) gives what it gave at that position before, of a dozen moves to and fro."""
+def median_way(page, label, wanted):
+    """Median seconds from a key on a slider until the wanted one of two texts is on the screen, of twenty moves to and fro."""
     page.locator("marimo-slider", has_text=label).get_by_role("slider").focus()
-    keys, looks, seconds = ("ArrowLeft", "ArrowRight"), [], []
-    for key in keys:
-        page.keyboard.press(key)
-        page.wait_for_timeout(4000)
-        looks.append(page.evaluate(shown))
-    assert all(looks) and looks[0] != looks[1]
-    for turn in range(12):
-        started = time.perf_counter()
-        page.keyboard.press(keys[turn % 2])
-        page.wait_for_function(f"(wanted) => ({shown})() === wanted", arg=looks[turn % 2], polling="raf")
-        seconds.append(time.perf_counter() - started)
+    seconds = []
+    for turn in range(22):
+        page.evaluate("(text) => { window.wanted = text; }", wanted[turn % 2])
+        page.keyboard.press(("ArrowLeft", "ArrowRight")[turn % 2])
+        page.wait_for_function("() => window.arrived > 0", polling=50)
+        seconds.append(page.evaluate("() => (window.arrived - window.pressed) / 1000"))
         page.wait_for_timeout(300)
-    return sorted(seconds)[len(seconds) // 2]
+    # The first move to either side makes what is kept afterwards.
+    return statistics.median(seconds[2:])
 
 
 def test_a_slider_reaches_verdict_and_chart_at_once(served, watch):
-    """The aim is a median of 150 ms; the bounds leave room for a machine that does other work beside it. Run with -s to read the medians."""
-    page = open_decide(served, watch)
-    page.locator("canvas, svg.marks").first.wait_for(timeout=30_000)
+    """The aim is a median of 150 ms; the bound leaves room for a machine that does other work beside it. Run with -s to read the medians."""
+    page = open_decide(served, watch, script=ON_THE_WAY)
+    page.locator("canvas").first.wait_for(timeout=30_000)
     page.wait_for_timeout(1500)
-    verdict = median_way(page, "Margin", f"() => {{ {DEEP} return deep(document, 'h2').map((h) => h.innerText).find((t) => t.includes('Take lora')); }}")
-    chart = median_way(page, "LoRA rank", f"() => {{ {DEEP} return deep(document, 'canvas, svg.marks').map((c) => c.tagName === 'CANVAS' ? c.toDataURL() : c.outerHTML)[0]; }}")
+    verdict = median_way(page, "Margin", ("more than 4.5 points", "more than 5.0 points"))
+    chart = median_way(page, "LoRA rank", ("lora r4 (chosen)", "lora r16 (chosen)"))
     print(f"slider to verdict {1000 * verdict:.0f} ms, to the chart's pixels {1000 * chart:.0f} ms")
-    assert verdict < 1 and chart < 2
+    assert verdict < 1 and chart < 1
 
 
 def test_weights_that_serve_others_have_a_limit(served, watch):

@@ -9,8 +9,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lab.measure.flops import Shape, forward_flops, training_flops
 from lab.measure.memory import cache_bytes, forecast_training, known_shapes
+from lab.models.likelihood import Encoded
 from lab.models.memory import TensorMemory
 from lab.schema import LabError
+from lab.weights.full import Full
+from lab.weights.lora import Lora
+from lab.why import counted_flops
 
 LLAMA_8B = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256, "tie_word_embeddings": False, "model_type": "llama"}
 LLAMA_13B = {"hidden_size": 5120, "num_hidden_layers": 40, "num_attention_heads": 40, "intermediate_size": 13824, "vocab_size": 32000, "model_type": "llama"}
@@ -49,6 +53,21 @@ def test_formulas_agree_with_torchs_counter(nano, length, rank):
         with torch.no_grad():
             assert forward_flops(shape, tokens, length) == pytest.approx(counted(lambda: network(input_ids=ids)), rel=0.05)
     assert training_flops(shape, tokens, length, lora_rank=rank) == pytest.approx(counted(lambda: network(input_ids=ids).logits.sum().backward()), rel=0.05)
+
+
+@pytest.mark.parametrize("layers", [1, 4, 6])
+def test_frozen_layers_save_their_backward_pass(nano, layers):
+    network = Full(frozen_layers=layers).network(nano, 0, None)
+    network.set_attn_implementation("eager")
+    ids = torch.randint(3, 1000, (2, 256))
+    assert training_flops(shape_of(nano), 512, 256, frozen_layers=layers) == pytest.approx(counted(lambda: network(input_ids=ids).logits.sum().backward()), rel=0.01)
+
+
+@pytest.mark.parametrize("weights", [Lora(), Full(), Full(frozen_layers=3)])
+def test_a_training_step_is_counted_as_its_method_trains(nano, weights):
+    batch = [Encoded([5] * 100, [6] * 100)] * 4
+    formula = training_flops(shape_of(nano), 800, 200, 4 * 101, getattr(weights, "rank", 0), getattr(weights, "frozen_layers", 0))
+    assert 800 * counted_flops(nano, batch, weights) == pytest.approx(formula, rel=0.05)
 
 
 @pytest.mark.parametrize("name", known_shapes())

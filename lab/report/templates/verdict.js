@@ -98,7 +98,7 @@ function verdict(shown, settings) {
   const decision = (chosen, sentence, reasons, would_change) => ({ chosen, sentence, reasons, would_change, arms, provisional: shown.provisional });
   if (shown.unfinished) return decision("", `The run is not finished: ${shown.unfinished}.`, ["Run the same lab decide command again: it goes on where it stopped."], []);
   const eligible = measured.filter((a) => !a.excluded);
-  if (!eligible.length) return decision("", "No arm lies within the limits.", arms.map((a) => `${a.label}: ${a.excluded}`), ["other limits"]);
+  if (!eligible.length) return decision("", "No arm lies within the limits.", leftOut(arms), ["Other limits."]);
   const inWords = (a) => `right on ${percent(a.accuracy)}`, range = (a) => `(${percent(a.low)} to ${percent(a.high)})`;
   if (Math.max(...arms.map((a) => a.high)) < 0.1)
     return decision("", `None of the arms does this task: the best, ${arms[0].label}, is ${inWords(arms[0])} of the test items ${range(arms[0])}.`, arms.slice(1).map((a) => `${a.label} is ${inWords(a)} ${range(a)}.`),
