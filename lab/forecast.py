@@ -42,8 +42,8 @@ CALIBRATION = 3
 """Raised when the same rates are measured in another way, or generation becomes faster."""
 WRITTEN = 6
 """Prompts that a frozen arm completes to know how much it writes."""
-PRETRAINING_SECONDS, LAYER_SECONDS = 30.0, 40.0
-"""Of timing pretraining's steps and of the linear probes, on two cores with the bundled model."""
+LAYER_SECONDS, PACE_SECONDS = 40.0, 80.0
+"""Of the linear probes, and of timing all steps side by side, with the bundled model on one core."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def why_seconds(runner: Runner, sizes: Sequence[int]) -> list[float]:
     seconds = Forecast(runner, Plan(methods, [], 1, list(sizes), [WHY_RANK]))
     middle = {m.name: RunSpec(m.with_rank(WHY_RANK if m.has_rank else None).candidates[1], largest, 0) for m in methods}
     asked = seconds.evaluation(middle["full"], SPARE_ITEMS)
-    points = [PRETRAINING_SECONDS, LAYER_SECONDS]
+    points = [LAYER_SECONDS]
     for m in methods:
         for size in sizes:
             searched = sum(seconds.search(m, s) for s in {sizes[0], largest}) if size == sizes[0] else 0.0
@@ -135,7 +135,7 @@ def why_seconds(runner: Runner, sizes: Sequence[int]) -> list[float]:
             points.append(searched + trained + asked)
     whole = seconds.training(middle["full"])
     points += [asked + whole * (1 + 2 * (layers - k) / layers) / 3 for k in range(1, layers + 1)]
-    return [*points, (len(CUT_RANKS) + 1) * asked]
+    return [*points, (len(CUT_RANKS) + 1) * asked, PACE_SECONDS]
 
 
 class Forecast:

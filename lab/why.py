@@ -28,6 +28,7 @@ from lab.schema import LabError
 from lab.store import provenance, read_completions
 from lab.sweep import chosen_candidate, spare_items
 from lab.weights.trained import Trained
+from lab.weights.training import Schedule, train
 from lab.world.attributes import ATTRIBUTES, attribute
 from lab.world.pretrain import PretrainConfig, pretraining_pace
 
@@ -44,8 +45,6 @@ def why(runner: Runner, sizes: Sequence[int], after: Callable[[Why, str], None] 
     record = pretraining_of(model)
     found = Why({"name": runner.task.name, "digest": runner.task.digest}, {"name": model.name, "revision": model.revision}, pretraining_account(model))
     found.made = provenance() | {"machine": asdict(model.machine)}
-    found.here_tokens_per_second = pretraining_pace(PretrainConfig(**record["config"]), model.machine, PACE_STEPS)
-    after(found, f"pretraining's pace here: {found.here_tokens_per_second:,.0f} tokens/s")
     found.layers = layer_probes(model)
     after(found, "what a linear probe finds in each layer")
     largest, chosen = sizes[-1], {}
@@ -57,12 +56,39 @@ def why(runner: Runner, sizes: Sequence[int], after: Callable[[Why, str], None] 
             after(found, f"{name}, {size} examples: {100 * account.accuracy:.1f} %")
     full = chosen["full", largest]
     for layers in range(1, model.network.config.num_hidden_layers + 1):
-        found.frozen.append(_trained(runner, RunSpec(Candidate(full.context, replace(full.weights, frozen_layers=layers)), largest, 0), f"first {layers} layers frozen"))
+        found.frozen.append(_trained(runner, _frozen(full, layers, largest), f"first {layers} layers frozen"))
         after(found, f"first {layers} layers frozen: {100 * found.frozen[-1].accuracy:.1f} %")
     found.truncated = truncations(runner, RunSpec(full, largest, 0))
-    found.made["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     after(found, "the full update cut to a rank")
+    time_side_by_side(runner, found, PretrainConfig(**record["config"]), chosen)
+    found.made["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    after(found, f"the pace of all of them: pretraining {found.pretraining.tokens_per_second:,.0f} tokens/s")
     return found
+
+
+def time_side_by_side(runner: Runner, found: Why, config: PretrainConfig, chosen: dict[tuple[str, int], Candidate]) -> None:
+    """Pretraining's pace and every training's, one after the other on this machine, so that their seconds can stand in one ratio."""
+    found.pretraining.tokens_per_second = pretraining_pace(config, runner.model.machine, PACE_STEPS)
+    for account in found.trainings:
+        account.tokens_per_second = training_pace(runner, RunSpec(chosen[account.name, account.size], account.size, 0))
+    for account in found.frozen:
+        account.tokens_per_second = training_pace(runner, _frozen(chosen["full", account.size], account.settings["frozen_layers"], account.size))
+
+
+def training_pace(runner: Runner, spec: RunSpec) -> float:
+    """Tokens a second of a training's steps on this machine; a first step warms up and does not count."""
+    weights, model = spec.candidate.weights, runner.model
+    items = runner.encoded_training(spec)[:PACE_STEPS * weights.batch_size]
+    network = weights.network(model, 0, None)
+    timed = lambda some: train(model, network, some, [], Schedule(1e-9, 1, 1, weights.batch_size), 0, lambda done, total, words: None, "pace")  # noqa: E731
+    timed(items[:weights.batch_size])
+    log = timed(items)
+    return log.trained_tokens / log.seconds
+
+
+def _frozen(full: Candidate, layers: int, size: int) -> RunSpec:
+    """Full fine-tuning as chosen, with its first layers frozen."""
+    return RunSpec(Candidate(full.context, replace(full.weights, frozen_layers=layers)), size, 0)
 
 
 def pretraining_of(model: LocalModel) -> dict[str, Any]:

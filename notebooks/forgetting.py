@@ -52,10 +52,10 @@ def _():
 def _(pick, shelf):
     mo.stop(pick.value is None)
     lost = lost_of(shelf.combined(*pick.value))
-    heads = [{"arm": views.arm_words(f), "headline drop, points": round(100 * f.headline.drop, 1), "from": round(100 * f.headline.low, 1), "to": round(100 * f.headline.high, 1),
+    heads = [{"arm": f.label, "headline drop, points": round(100 * f.headline.drop, 1), "from": round(100 * f.headline.low, 1), "to": round(100 * f.headline.high, 1),
               "general text, nats a token more": None if f.likelihood is None else round(f.likelihood.increase, 3), "KL from the base": None if f.likelihood is None else round(f.likelihood.kl, 3)}
              for f in lost if f.headline and not f.in_context]
-    manner = [mo.callout(mo.md(f"**{views.words(views.arm_words(f))}**: {views.words(f.manner)}"), kind="neutral") for f in lost if f.manner]
+    manner = [mo.callout(mo.md(f"**{views.words(f.label)}**: {views.words(f.manner)}"), kind="neutral") for f in lost if f.manner]
     mo.vstack([mo.md(f"### Before and after\n<small>Headline: {HEADLINE}.</small>"), mo.ui.table(heads, selection=None, pagination=False) if heads else mo.md("No trained arm was probed."), *manner,
                mo.md("One panel an arm. Right of the dashed line is forgotten, left of it gained. *In the prompt*: no weights changed, the arm's examples or passages stood before the question."), drop_chart(drop_rows(lost))])
     return (lost,)
@@ -63,7 +63,7 @@ def _(pick, shelf):
 
 @app.cell(hide_code=True)
 def _(lost):
-    detail = [{"arm": views.arm_words(f), "probe": c.says, "before %": round(100 * c.before, 1), "after %": round(100 * c.after, 1), "drop, points": round(100 * c.drop, 1), "from": round(100 * c.low, 1), "to": round(100 * c.high, 1),
+    detail = [{"arm": f.label, "probe": c.says, "before %": round(100 * c.before, 1), "after %": round(100 * c.after, 1), "drop, points": round(100 * c.drop, 1), "from": round(100 * c.low, 1), "to": round(100 * c.high, 1),
                "items lost": round(c.lost, 1), "items gained": round(c.gained, 1), "of": c.items, "seeds": c.seeds} for f in lost for c in f.changes]
     mo.vstack([mo.md("A small drop can hide much churn: items lost and gained are counted apart."), mo.ui.table(detail, selection=None, page_size=12)])
     return

@@ -64,7 +64,7 @@ def _(found):
     size = mo.ui.slider(steps=steps, value=steps[-1], label="Labelled examples", show_value=True, debounce=True)
     epochs = mo.ui.slider(1, 40, 1, value=10, label="Epochs (arithmetic: tokens and seconds scale)", show_value=True, debounce=True)
     rank = mo.ui.slider(steps=[1, 4, 16, 64], value=16, label="Rank (arithmetic: trained parameters scale)", show_value=True, debounce=True)
-    mo.vstack([mo.md("### The accounts\nPretraining's seconds are its tokens at the pace its steps have on the machine of the trainings; seconds of two machines are never compared."),
+    mo.vstack([mo.md("### The accounts\nSeconds here are tokens at the pace that a row's steps have on one machine, all timed side by side; seconds of two machines are never compared."),
                mo.ui.table(account_rows(found), selection=None, pagination=False), mo.hstack([pick_method, size, epochs, rank], justify="start", gap=1.5, wrap=True)])
     return epochs, pick_method, rank, size
 

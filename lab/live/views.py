@@ -19,7 +19,6 @@ from lab.context.base import Tools
 from lab.families import member_from
 from lab.measure.arms import arm_of
 from lab.measure.flops import Shape
-from lab.measure.forgetting import Forgotten
 from lab.measure.ledger import Account
 from lab.measure.memory import forecast_training
 from lab.models.prompts import render
@@ -224,11 +223,6 @@ def prompt_of(task: Task, cell: Cell, largest: int, sample_id: str, tools: Tools
     scoped = task.scoped(cell.size or largest, cell.seed)
     sample = next(s for s in (*task.labelled, *task.test) if s.id == sample_id)
     return render(context.fit(scoped, tools).build(sample))
-
-
-def arm_words(lost: Forgotten) -> str:
-    """``lora r16``, and whether only its context was tried."""
-    return lost.method + (f" r{lost.rank}" if lost.rank else "") + (" (in the prompt)" if lost.in_context else "")
 
 
 def memory_rows(config: bytes | None, methods: Sequence[str], batch: int, sequence: int, rank: int, checkpointing: bool) -> tuple[list[dict[str, Any]], str]:

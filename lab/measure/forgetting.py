@@ -80,15 +80,23 @@ class Forgotten:
     headline: Drop | None = None
     manner: str = ""
     """Whether facts are gone, or only the way of answering."""
+    size: int | None = None
+    """Labelled examples that the arm had; None for an arm that uses none."""
+
+    @property
+    def label(self) -> str:
+        """``lora r16 at 400``, and whether only its context was tried."""
+        return self.method + (f" r{self.rank}" if self.rank else "") + (f" at {self.size:,}" if self.size else "") + (" (in the prompt)" if self.in_context else "")
 
 
 def forgotten(study: Study, method: str, size: int | None = None, rank: int | None = None) -> Forgotten | None:
-    """What an arm forgot, at one size and rank (any where None is given); None where it was not probed."""
+    """What an arm forgot, at one size (the largest probed one where None is given) and rank; None where it was not probed."""
     base = {p.probe: p for p in study.probed if not p.method}
     own = [p for p in study.probed if p.method == method and p.probe in base and p.rank in (rank, None) and size in (None, p.size)]
     if not own:
         return None
-    return compared(base, own, method, own[0].rank)
+    largest = max(p.size or 0 for p in own)
+    return compared(base, [p for p in own if (p.size or 0) == largest], method, own[0].rank)
 
 
 def compared(base: dict[str, Probed], own: list[Probed], method: str = "", rank: int | None = None) -> Forgotten:
@@ -96,7 +104,7 @@ def compared(base: dict[str, Probed], own: list[Probed], method: str = "", rank:
     by_probe = {name: sorted((p for p in own if p.probe == name), key=lambda p: p.seed) for name in dict.fromkeys(p.probe for p in own)}
     changes = [_change(base[name], after) for name, after in by_probe.items() if base[name].outcomes]
     texts = [(base[name], after) for name, after in by_probe.items() if base[name].nats]
-    return Forgotten(method, rank, own[0].in_context, changes, _likelihood(*texts[0]) if texts else None, _headline(base, by_probe), _manner(changes))
+    return Forgotten(method, rank, own[0].in_context, changes, _likelihood(*texts[0]) if texts else None, _headline(base, by_probe), _manner(changes), own[0].size)
 
 
 def _drops(before: Probed, after: list[Probed]) -> np.ndarray:

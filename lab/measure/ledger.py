@@ -33,12 +33,20 @@ class Account:
     counted_flops: float
     """By torch's counter: of one step, times the tokens; 0 where it was not counted."""
     seconds: float
+    """By the clock, validation looks and whatever ran beside it included."""
     machine: str
     size: int | None = None
     """Labelled examples; None for pretraining."""
     right: int = 0
     items: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
+    tokens_per_second: float = 0.0
+    """Pace of its steps on the machine of the ledger, timed side by side with the other accounts'; 0 where it was not timed."""
+
+    @property
+    def seconds_here(self) -> float:
+        """Its tokens at that pace; the clock's seconds where it was not timed."""
+        return self.tokens / self.tokens_per_second if self.tokens_per_second else self.seconds
 
     @property
     def accuracy(self) -> float | None:
@@ -58,8 +66,6 @@ class Why:
     task: dict[str, Any]
     model: dict[str, Any]
     pretraining: Account
-    here_tokens_per_second: float = 0.0
-    """Pretraining steps timed on the machine of the other accounts, so that its hours here can be told."""
     trainings: list[Account] = field(default_factory=list)
     frozen: list[Account] = field(default_factory=list)
     """Full fine-tuning with the first k layers frozen (``settings['frozen_layers']``)."""
@@ -111,13 +117,13 @@ class Factors:
 
 
 def factors(why: Why, training: Account) -> Factors:
-    """Pretraining over a training, with pretraining's seconds taken from its pace on the training's machine."""
-    before = why.pretraining
-    seconds = before.tokens / why.here_tokens_per_second
+    """Pretraining over a training, both at the pace of their steps on one machine."""
+    before, own = why.pretraining, training.seconds_here
+    seconds = before.seconds_here
     tokens, each = before.tokens / training.tokens, (before.flops / before.tokens) / (training.flops / training.tokens)
-    pace = (training.flops / training.seconds) / (before.flops / seconds)
+    pace = (training.flops / own) / (before.flops / seconds)
     memory = before.optimizer_bytes / max(1, training.optimizer_bytes)
-    return Factors(tokens, each, pace, seconds / training.seconds, memory,
+    return Factors(tokens, each, pace, seconds / own, memory,
                    tokens * (before.steps / training.steps) * (before.trained_parameters / training.trained_parameters) * memory)
 
 

@@ -138,7 +138,7 @@ def lines_chart(rows: Rows) -> alt.LayerChart:
 
 def drop_rows(lost: Sequence[Forgotten]) -> list[dict[str, Any]]:
     """One row an arm and probe: accuracy drop in points, positive is worse."""
-    return [{"arm": f.method + (f" r{f.rank}" if f.rank else "") + (" (in the prompt)" if f.in_context else ""), "colour": colour_of(f.method), "mark": mark_of(f.method), "probe": c.probe.replace("_", " "),
+    return [{"arm": f.label, "colour": colour_of(f.method), "mark": mark_of(f.method), "probe": c.probe.replace("_", " "),
              "drop": 100 * c.drop, "low": 100 * c.low, "high": 100 * c.high, "text": f"{100 * c.before:.1f} % before, {100 * c.after:.1f} % after"} for f in lost for c in f.changes]
 
 

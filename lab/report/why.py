@@ -87,9 +87,9 @@ def layer_chart(found: Why) -> alt.FacetChart:
 def figure_rows(found: Why | None, figures: Sequence[Figure]) -> list[dict[str, Any]]:
     """Published GPU hours and the lab's own hours, on one scale and never compared by number: other machines, other models."""
     rows = [{"name": f.name, "what": f.what, "hours": f.gpu_hours, "source": f.source} for f in figures if f.gpu_hours]
-    if found and found.here_tokens_per_second:
-        rows.append({"name": f"{found.model['name']} (this lab, CPU)", "what": "pretraining", "hours": found.pretraining.tokens / found.here_tokens_per_second / 3600, "source": "measured pace here"})
-        rows += [{"name": f"{found.model['name']}, {SAYS[a.name]} (this lab, CPU)", "what": "fine-tuning", "hours": a.seconds / 3600, "source": "measured"} for a in found.of("lora")[-1:]]
+    if found and found.pretraining.tokens_per_second:
+        rows.append({"name": f"{found.model['name']} (this lab, CPU)", "what": "pretraining", "hours": found.pretraining.seconds_here / 3600, "source": "measured pace here"})
+        rows += [{"name": f"{found.model['name']}, {SAYS[a.name]} (this lab, CPU)", "what": "fine-tuning", "hours": a.seconds_here / 3600, "source": "measured pace here"} for a in found.of("lora")[-1:]]
     return rows
 
 
@@ -105,9 +105,8 @@ def account_rows(found: Why) -> list[dict[str, Any]]:
     """Pretraining and every training as plain columns."""
     def row(a: Account) -> dict[str, Any]:
         pre = a.name == "pretraining"
-        seconds = a.tokens / found.here_tokens_per_second if pre else a.seconds
         return {"training": SAYS.get(a.name, a.name), "examples": a.size, "tokens": a.tokens, "steps": a.steps, "trained parameters": a.trained_parameters, "optimizer state, MB": a.optimizer_bytes / 1e6,
-                "FLOPs by formula": a.flops, "FLOPs counted": a.counted_flops or None, "seconds here": seconds, "right": None if pre else 100 * a.accuracy}
+                "FLOPs by formula": a.flops, "FLOPs counted": a.counted_flops or None, "tokens a second": a.tokens_per_second or None, "seconds here": a.seconds_here, "seconds by the clock": None if pre else a.seconds, "right": None if pre else 100 * a.accuracy}
     return [row(found.pretraining), *(row(a) for name in NAMES for a in found.of(name))]
 
 

@@ -118,9 +118,10 @@ def even_table(decision: Decision) -> list[dict[str, Any]]:
 
 
 def lost_of(study: Study) -> list[Forgotten]:
-    """What every probed arm forgot, at each rank."""
-    found = (forgotten(study, name, None, rank) for name in dict.fromkeys(p.method for p in study.probed if p.method)
-             for rank in sorted({p.rank for p in study.probed if p.method == name and p.rank is not None}) or [None])
+    """What every probed arm forgot, at each rank and size."""
+    names = list(dict.fromkeys(p.method for p in study.probed if p.method))
+    arms = sorted({(names.index(p.method), p.rank or 0, p.size or 0) for p in study.probed if p.method})
+    found = (forgotten(study, names[place], size or None, rank or None) for place, rank, size in arms)
     return [f for f in found if f]
 
 

@@ -58,7 +58,7 @@ def made_why() -> Why:
     def account(name, size, right):
         return Account(name, 10_000 * size, size, 1000, 8000, 1e12 * size, 1.1e12 * size, 5.0 * size, "m", size, right, 100, {"name": name, "epochs": 10, "rank": 16})
 
-    found = Why({"name": "toy"}, {"name": "nano"}, Account("pretraining", 50_000_000, 8000, 6_000_000, 48_000_000, 2e15, 0.0, 9000.0, "elsewhere"), 1000.0,
+    found = Why({"name": "toy"}, {"name": "nano"}, Account("pretraining", 50_000_000, 8000, 6_000_000, 48_000_000, 2e15, 0.0, 9000.0, "elsewhere", tokens_per_second=1000.0),
                 [account(n, s, r) for n, s, r in (("lora", 25, 60), ("lora", 100, 90), ("full", 25, 55), ("full", 100, 92), ("scratch", 25, 1), ("scratch", 100, 20))])
     found.frozen = [Account("first 1 layers frozen", 1, 1, 1, 1, 1.0, 0.0, 1.0, "m", 100, 91, 100, {"frozen_layers": 1})]
     found.truncated = [{"rank": 1, "right": 40, "items": 100}, {"rank": None, "right": 92, "items": 100}]

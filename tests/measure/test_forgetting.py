@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.measure.forgetting import compared, forgotten
+from lab.report.write import lost_of
 from lab.study import Probed, Study
 
 
@@ -53,4 +54,8 @@ def test_likelihood_counts_tokens():
 def test_arms_are_found_by_rank_and_unprobed_ones_are_none():
     study = Study({}, {}, {}, [], [], probed=[*BASE.values(), probed("word_operations", "w" * 10, "lora", 0, rank=4, size=100), probed("word_operations", "ccccwwwwcc", "lora", 0, rank=16, size=100)])
     assert forgotten(study, "lora", 100, 4).changes[0].drop == pytest.approx(0.6) and forgotten(study, "lora", 100, 16).changes[0].drop == 0
-    assert forgotten(study, "full") is None and forgotten(study, "lora", 400, 4) is None
+    assert forgotten(study, "lora", 100, 4).label == "lora r4 at 100"
+    study.probed.append(probed("word_operations", "c" * 10, "lora", 0, rank=4, size=400))
+    assert forgotten(study, "lora", None, 4).label == "lora r4 at 400", "sizes are never mixed: the largest stands for the arm"
+    assert [f.label for f in lost_of(study)] == ["lora r4 at 100", "lora r4 at 400", "lora r16 at 100"]
+    assert forgotten(study, "full") is None and forgotten(study, "lora", 25, 4) is None
