@@ -142,3 +142,19 @@ def test_it_prints(written, watch):
     page.emulate_media(media="print")
     assert not page.is_visible(".controls") and page.is_visible("#sentence")
     assert len(page.pdf()) > 20_000
+
+
+def test_the_calculator_of_why_cheap_says_what_python_says(watch, tmp_path):
+    from lab.live.views import own_case
+    from lab.report.why import write_why
+    from tests.browser.test_notebooks import made_why
+
+    page = watch().page
+    page.goto(write_why(made_why(), tmp_path).as_uri())
+    for numbers in ((8, 15, 10_000, 500, 3, 0.5), (70, 2, 250, 1000, 1, 2)):
+        for name, number in zip(("n", "before", "examples", "each", "epochs", "share"), numbers):
+            page.fill(f"#{name}", str(number))
+        wanted, said = own_case(*numbers), page.inner_text("#answer")
+        assert f"{wanted['times less']:,.0f} times less for LoRA" in said and f"{wanted['by tokens']:,.0f} times by fewer tokens" in said
+        assert f"{wanted['by gradients']:.2f} times by fewer weight gradients" in said
+        assert f"{wanted['full GiB']:.0f} GiB in full, {wanted['lora GiB']:.0f} GiB with LoRA" in said
