@@ -92,15 +92,21 @@ def combine(studies: Sequence[Study]) -> Study:
 
 
 def _plans(studies: Sequence[Study], leading: Study) -> dict[str, Any]:
-    """The leading study's plan, with what all of them forecast and measured arm by arm; a whole run's seconds are told of a single study only."""
+    """The leading study's plan, with what all of them forecast and measured arm by arm; a whole run's seconds are told of a single study only.
+
+    A cell that stands in several is told of the first: forecast and measurement must be of the same run.
+    """
     if len(studies) == 1:
         return leading.plan
     forecast: dict[str, dict[str, Any]] = {}
+    measured: dict[str, dict[str, Any]] = {}
     for study in studies:
         for name, told in study.plan.get("forecast", {}).items():
             known = forecast.get(name, {"search": 0.0, "cells": {}, "peak_bytes": None})
-            forecast[name] = {"search": known["search"] + told["search"], "cells": told["cells"] | known["cells"], "peak_bytes": max(told["peak_bytes"] or 0.0, known["peak_bytes"] or 0.0) or None}
-    measured = {cell: took for study in reversed(studies) for cell, took in study.plan.get("measured", {}).items()}
+            own = {cell: seconds for cell, seconds in told["cells"].items() if cell not in known["cells"]}
+            if own:
+                forecast[name] = {"search": known["search"] + told["search"], "cells": known["cells"] | own, "peak_bytes": max(told["peak_bytes"] or 0.0, known["peak_bytes"] or 0.0) or None}
+                measured |= {cell: took for cell, took in study.plan["measured"].items() if cell in own}
     return leading.plan | {"forecast_seconds": None, "forecast": forecast, "measured": measured, "cells": len({cell for f in forecast.values() for cell in f["cells"]}) or leading.plan.get("cells", 0),
                            "methods": list(dict.fromkeys(name for s in studies for name in s.plan.get("methods", [])))}
 

@@ -81,6 +81,8 @@ def test_studies_become_one_with_all_that_was_forecast(tmp_path):
     row, = forecast_table(one, 1.0)
     assert (row["cells"], row["forecast"], row["measured"], row["peak_bytes"]) == (2, 42.0, 44.0, 2e6)
     assert plan_seconds(one) is None, "no single run took that"
+    again = replace(first, plan=first.plan | {"forecast": {"lora": first.plan["forecast"]["lora"] | {"search": 99.0}}, "measured": {"lora size 100": {"method": "lora", "search": 0.0, "cell": 0.1}}})
+    assert forecast_table(combine([first, second, again]), 1.0) == [row], "a run that read the store adds nothing"
     foreign.task["digest"] = "other data"
     with pytest.raises(LabError, match="can't be one"):
         combine([first, foreign])
