@@ -42,6 +42,8 @@ def test_the_headline_counts_facts_once_and_only_what_the_base_can():
 def test_changed_manner_is_told_apart_from_lost_knowledge():
     manner = compared(BASE, [probed("facts_by_choice", "c" * 10, "lora"), probed("public_facts", "w" * 9 + "c", "lora")], "lora").manner
     assert "manner of answering changed more than the knowledge" in manner
+    near_chance = compared(BASE, [probed("facts_by_choice", "ccc" + "w" * 7, "lora", s) for s in (0, 1)] + [probed("public_facts", "w" * 10, "lora", s) for s in (0, 1)], "lora").manner
+    assert "most of the knowledge itself is lost" in near_chance and "25 % by chance" in near_chance
     gone = compared(BASE, [probed("facts_by_choice", "w" * 9 + "c", "lora"), probed("public_facts", "w" * 9 + "c", "lora")], "lora").manner
     assert "lost knowledge" in gone
 
