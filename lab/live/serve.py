@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,8 +10,6 @@ from lab.live.pages import PAGES, address, notebook_file
 from lab.schema import LabError
 
 HOST = "127.0.0.1"
-SWITCH_SECONDS = 0.0005
-"""How long a notebook's thread may compute while the one that sends its results waits (Python's own 0.005 holds a chart back until the cells after it are done)."""
 
 
 def build_app():
@@ -68,10 +65,11 @@ def serve(port: int) -> None:
     """Serve until interrupted."""
     import uvicorn
 
-    sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(build_app(), host=HOST, port=port, log_level="warning")
 
 
 def edit_command(folder: Path, port: int) -> list[str]:
     """The marimo editor on the notebooks' folder."""
+    import sys
+
     return [sys.executable, "-m", "marimo", "edit", str(folder), "--host", HOST, "--port", str(port)]
