@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint clean
+.PHONY: install demo test test-slow lint format clean
 
 install: $(STAMP)
 
@@ -21,14 +21,19 @@ demo: install
 	$(BIN)/lab decide datasets/handbook --methods zero_shot,few_shot,rag,lora --sizes 400 --ranks 16 --seeds 1 --fresh --out lab-reports/demo
 
 test: install
-	$(BIN)/ruff check lab tests notebooks
+	$(BIN)/ruff check lab tests notebooks reports
+	$(BIN)/ruff format --check --quiet lab tests notebooks reports || { echo "make format writes the house's layout"; exit 1; }
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow"
 
 lint: install
-	$(BIN)/ruff check lab tests notebooks
+	$(BIN)/ruff check lab tests notebooks reports
+
+format: install
+	$(BIN)/ruff check --fix --select I lab tests notebooks reports
+	$(BIN)/ruff format lab tests notebooks reports
 
 clean:
 	rm -rf $(VENV) build *.egg-info

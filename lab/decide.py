@@ -7,13 +7,14 @@ same rules in JavaScript (``report/templates/verdict.js``); a browser test compa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lab.measure.cost import Prices, break_even, monthly_usd
+from lab.measure.cost import HOURS_A_MONTH, Priced, Z, break_even, monthly_usd
 from lab.measure.evidence import ArmEvidence, Evidence, PairEvidence, evidence, percent, points
+from lab.measure.settings import Settings
 from lab.measure.statistics import items_needed
-from lab.schema import LabError
 from lab.study import Study
 
 USELESS = 0.1
@@ -22,28 +23,8 @@ POOR = 0.5
 """Below this accuracy even the best arm is said not to do the task."""
 
 
-@dataclass(frozen=True)
-class Settings(Prices):
-    """What the user decides by: prices and use, and the limits."""
-
-    margin: float = 0.05
-    """Accuracy (share of 1) that a cheaper arm may lose."""
-    monthly_requests: int = 10_000
-    latency_limit_seconds: float | None = None
-    forgetting_limit: float | None = None
-    """Headline accuracy drop that is still allowed; None: the adapter serves this task alone, and forgetting is shown, not limiting."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("margin", "monthly_requests"):
-            if not getattr(self, name) >= 0 or (name == "margin" and self.margin == 0):
-                raise LabError(f"--{name.replace('_', '-')} {getattr(self, name)}: a positive number is needed")
-        if self.margin >= 1:
-            raise LabError(f"--margin {self.margin:g}: a share of 1 is needed; 0.05 means 5 points")
-        if self.latency_limit_seconds is not None and not self.latency_limit_seconds > 0:
-            raise LabError(f"--latency-limit {self.latency_limit_seconds}: seconds above 0 are needed")
-        if self.forgetting_limit is not None and not 0 <= self.forgetting_limit < 1:
-            raise LabError(f"--forgetting-limit {self.forgetting_limit:g}: a share of 1 is needed; 0.05 means 5 points")
+RULE = {"useless": USELESS, "poor": POOR, "z": Z, "hours_a_month": HOURS_A_MONTH}
+"""Constants of the rule, as the report's page gets them."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +61,9 @@ class Decision:
         return asdict(self)
 
 
-def decide(study: Study, settings: Settings | None = None, size: int | None = None, rank: int | None = None) -> Decision:
+def decide(
+    study: Study, settings: Settings | None = None, size: int | None = None, rank: int | None = None
+) -> Decision:
     """The decision at one data size (the largest by default) and rank (each arm's by validation by default)."""
     return verdict(evidence(study, size, rank), settings or Settings())
 
@@ -89,24 +72,39 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
     """The decision that the evidence and the settings give."""
     arms = sorted((_result(a, settings) for a in shown.arms), key=lambda a: -a.accuracy)
 
-    def decision(chosen: str, sentence: str, reasons: list[str], would_change: list[str], items: int | None = None) -> Decision:
+    def decision(
+        chosen: str, sentence: str, reasons: list[str], would_change: list[str], items: int | None = None
+    ) -> Decision:
         return Decision(chosen, shown.provisional, sentence, reasons, would_change, items, settings, arms, shown.pairs)
 
     if shown.unfinished:
-        return decision("", f"The run is not finished: {shown.unfinished}.", ["Run the same lab decide command again: it goes on where it stopped."], [])
+        return decision(
+            "",
+            f"The run is not finished: {shown.unfinished}.",
+            ["Run the same lab decide command again: it goes on where it stopped."],
+            [],
+        )
     eligible = [a for name in (a.label for a in shown.arms) for a in arms if a.label == name and not a.excluded]
     if not eligible:
         return decision("", "No arm lies within the limits.", _left_out(arms), ["Other limits."])
     if max(a.high for a in arms) < USELESS:
-        return decision("", f"None of the arms does this task: the best, {arms[0].label}, is right on {percent(arms[0].accuracy)} of the test items ({percent(arms[0].low)} to {percent(arms[0].high)}).",
-                        [f"{a.label} is right on {percent(a.accuracy)} ({percent(a.low)} to {percent(a.high)})." for a in arms[1:]],
-                        ["A larger base model or more labelled examples: with these no way of using the model is of use."])
+        return decision(
+            "",
+            f"None of the arms does this task: the best, {arms[0].label}, is right on {percent(arms[0].accuracy)} of "
+            f"the test items ({percent(arms[0].low)} to {percent(arms[0].high)}).",
+            [f"{a.label} is right on {percent(a.accuracy)} ({percent(a.low)} to {percent(a.high)})." for a in arms[1:]],
+            ["A larger base model or more labelled examples: with these no way of using the model is of use."],
+        )
     bounds = Bounds(shown, settings, len(eligible))
-    ordered = sorted(eligible, key=lambda a: _cost_order(a, shown.comparable))
+    in_seconds = comparable(arms, settings)
+    ordered = sorted(eligible, key=lambda a: _cost_order(a, in_seconds))
     chosen = next((a for a in ordered if all(bounds.no_worse(a, b) for b in eligible if b is not a)), None)
     if chosen is None:
         return decision("", *_undecided(eligible, arms, bounds, settings))
-    sentence = f"Take {chosen.label}: right on {percent(chosen.accuracy)} of the test items ({percent(chosen.low)} to {percent(chosen.high)})"
+    sentence = (
+        f"Take {chosen.label}: right on {percent(chosen.accuracy)} of the test items ({percent(chosen.low)} to "
+        f"{percent(chosen.high)})"
+    )
     if len(eligible) == 1:
         sentence += ", the only arm within the limits."
     elif chosen is not ordered[0]:
@@ -115,7 +113,17 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
         sentence += f", the cheapest arm, and no other is better by more than {points(settings.margin)}."
     if max(a.high for a in arms) < POOR:
         sentence += f" But none does the task well: the best is right on {percent(arms[0].accuracy)}."
-    return decision(chosen.label, sentence, _reasons(chosen, ordered, arms, bounds, settings, shown.comparable), _would_change(chosen, eligible, bounds, settings, shown.comparable))
+    return decision(
+        chosen.label,
+        sentence,
+        _reasons(chosen, ordered, arms, bounds, settings, in_seconds),
+        _would_change(chosen, eligible, bounds, settings, in_seconds),
+    )
+
+
+def priced(arm: ArmEvidence, settings: Settings) -> Priced:
+    """An arm's costs at the prices that hold for it."""
+    return Priced(arm.label, arm.used, settings.prices_of(arm))
 
 
 class Bounds:
@@ -136,16 +144,27 @@ class Bounds:
         return sign * pair.difference - pair.half_widths[self.level - 1] > -self.margin
 
     def items_needed(self, first: ArmEvidence, second: ArmEvidence) -> int | None:
-        """Items at which ``no_worse`` would hold if the difference stayed as it is; None where more items can't help."""
+        """Items at which ``no_worse`` would hold if the difference stayed as it is;
+        None where more items can't help."""
         pair, sign = self._pair(first, second)
-        return items_needed(sign * pair.difference + self.margin, pair.half_widths[self.level - 1], pair.item_variance, pair.seed_variance, pair.total_variance, self.items)
+        return items_needed(
+            sign * pair.difference + self.margin,
+            pair.half_widths[self.level - 1],
+            pair.item_variance,
+            pair.seed_variance,
+            pair.total_variance,
+            self.items,
+        )
 
     def in_words(self, first: ArmEvidence, second: ArmEvidence) -> str:
         """``a is 3.1 points better than b (95 % interval +1.0 to +5.2)``"""
         pair, sign = self._pair(first, second)
         low, high = (pair.low, pair.high) if sign > 0 else (-pair.high, -pair.low)
         word = "better" if sign * pair.difference >= 0 else "worse"
-        return f"{first.label} is {points(abs(pair.difference))} {word} than {second.label} (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
+        return (
+            f"{first.label} is {points(abs(pair.difference))} {word} than {second.label} (95 % interval "
+            f"{100 * low:+.1f} to {100 * high:+.1f})"
+        )
 
     def seeds_matter(self, first: ArmEvidence, second: ArmEvidence) -> bool:
         """Whether seeds add variance to the pair's difference."""
@@ -159,37 +178,71 @@ class Bounds:
 
 def _result(arm: ArmEvidence, settings: Settings) -> ArmResult:
     """The arm with its monthly cost, and marked where a limit or the base model rules it out."""
-    cost = monthly_usd(arm.used, settings, settings.monthly_requests)
+    cost = monthly_usd(arm.used, settings.prices_of(arm), settings.monthly_requests)
     excluded = arm.unfit
-    if not excluded and settings.latency_limit_seconds is not None and arm.latency_seconds > settings.latency_limit_seconds:
-        excluded = f"takes {arm.latency_seconds:.2f} s for one request alone, the limit is {settings.latency_limit_seconds:g} s"
+    if (
+        not excluded
+        and settings.latency_limit_seconds is not None
+        and arm.latency_seconds > settings.latency_limit_seconds
+    ):
+        excluded = (
+            f"takes {arm.latency_seconds:.2f} s for one request alone, the limit is "
+            f"{settings.latency_limit_seconds:g} s"
+        )
     if not excluded and settings.forgetting_limit is not None and arm.changes_weights:
         if arm.forgetting is None:
             excluded = "what it forgets was not measured, and there is a limit on it"
         elif arm.forgetting_high > settings.forgetting_limit:
-            excluded = f"may forget up to {points(arm.forgetting_high)} of what the base model could (measured {points(arm.forgetting)}), the limit is {points(settings.forgetting_limit)}"
-    return ArmResult(**asdict(arm), monthly_usd=cost.total, making_usd=cost.making, updates_usd=cost.updates, requests_usd=cost.requests, people_usd=cost.people, excluded=excluded)
+            excluded = (
+                f"may forget up to {points(arm.forgetting_high)} of what the base model could (measured "
+                f"{points(arm.forgetting)}), the limit is {points(settings.forgetting_limit)}"
+            )
+    return ArmResult(
+        **asdict(arm),
+        monthly_usd=cost.total,
+        making_usd=cost.making,
+        updates_usd=cost.updates,
+        requests_usd=cost.requests,
+        people_usd=cost.people,
+        excluded=excluded,
+    )
 
 
-def _cost_order(arm: ArmResult, comparable: bool) -> tuple[float, float]:
-    """Dollars a month; where seconds come from several machines they can't be compared, and tokens a request stand in."""
+def comparable(arms: Sequence[ArmEvidence], settings: Settings) -> bool:
+    """Whether all arms that are paid by the second were timed on one machine."""
+    paid = [a for a in arms if settings.prices_of(a).hosting != "api"]
+    return len({m for a in paid for m in a.machines}) <= 1
+
+
+def _cost_order(arm: ArmResult, in_seconds: bool) -> tuple[float, float]:
+    """Dollars a month; where seconds come from several machines they can't be compared,
+    and tokens a request stand in."""
     tokens = arm.prompt_tokens + arm.completion_tokens
-    return (arm.monthly_usd, tokens) if comparable else (tokens, 0.0)
+    return (arm.monthly_usd, tokens) if in_seconds else (tokens, 0.0)
 
 
-def _undecided(eligible: list[ArmResult], arms: list[ArmResult], bounds: Bounds, settings: Settings) -> tuple[str, list[str], list[str], int | None]:
+def _undecided(
+    eligible: list[ArmResult], arms: list[ArmResult], bounds: Bounds, settings: Settings
+) -> tuple[str, list[str], list[str], int | None]:
     """No arm is shown to be good enough: which come closest, and how many items would settle it."""
+
     def needed(arm: ArmResult) -> int | None:
         counts = [bounds.items_needed(arm, b) for b in eligible if b is not arm and not bounds.no_worse(arm, b)]
         return None if None in counts else max(counts)
 
     best = max(eligible, key=lambda a: a.accuracy)
     close = [b for b in eligible if b is not best and not bounds.no_worse(best, b)]
-    reasons = [bounds.in_words(best, b) + f"; a loss of more than {points(settings.margin)} can't be ruled out" for b in close] + _left_out(arms)
+    reasons = [
+        bounds.in_words(best, b) + f"; a loss of more than {points(settings.margin)} can't be ruled out" for b in close
+    ] + _left_out(arms)
     items = min((n for a in eligible if (n := needed(a)) is not None), default=None)
-    more = f"about {items:,} test items (there are {bounds.items:,}) would settle it if the differences stay as they are" if items else "no number of items would settle it if the differences stay as they are"
+    more = (
+        f"about {items:,} test items (there are {bounds.items:,}) would settle it if the differences stay as they are"
+        if items
+        else "no number of items would settle it if the differences stay as they are"
+    )
     change = [more[0].upper() + more[1:] + "."]
-    if any(bounds.seeds_matter(a, b) for n, a in enumerate(eligible) for b in eligible[n + 1:]):
+    if any(bounds.seeds_matter(a, b) for n, a in enumerate(eligible) for b in eligible[n + 1 :]):
         change.append("More seeds would narrow the intervals as well: the training sample makes a difference.")
     change.append(f"A margin above {points(settings.margin)} would accept more arms.")
     return f"Undecided between {' and '.join(a.label for a in [best, *close])}: {more}.", reasons, change, items
@@ -200,34 +253,59 @@ def _left_out(arms: list[ArmResult]) -> list[str]:
     return [f"{a.label}: {a.excluded}." for a in arms if a.excluded]
 
 
-def _reasons(chosen: ArmResult, ordered: list[ArmResult], arms: list[ArmResult], bounds: Bounds, settings: Settings, comparable: bool) -> list[str]:
+def _reasons(
+    chosen: ArmResult,
+    ordered: list[ArmResult],
+    arms: list[ArmResult],
+    bounds: Bounds,
+    settings: Settings,
+    in_seconds: bool,
+) -> list[str]:
     reasons = []
     for place, other in enumerate(ordered):
         if other is chosen:
             continue
         if place < ordered.index(chosen):
-            worst = max((b for b in ordered if b is not other and not bounds.no_worse(other, b)), key=lambda b: b.accuracy)
-            reasons.append(f"{bounds.in_words(chosen, other)}; it is cheaper, but may be more than {points(settings.margin)} worse than {worst.label}.")
+            worst = max(
+                (b for b in ordered if b is not other and not bounds.no_worse(other, b)), key=lambda b: b.accuracy
+            )
+            reasons.append(
+                f"{bounds.in_words(chosen, other)}; it is cheaper, but may be more than {points(settings.margin)} "
+                f"worse than {worst.label}."
+            )
         else:
             reasons.append(f"{bounds.in_words(chosen, other)}; it costs more.")
     reasons += _left_out(arms)
     elsewhere = [f"{a.label} {a.elsewhere_seconds:.0f} s" for a in arms if a.elsewhere_seconds > 0]
     if elsewhere:
         reasons.append(f"Searched on another machine, and so not in the fixed cost: {', '.join(elsewhere)}.")
-    if not comparable:
+    if not in_seconds:
         reasons.append("Seconds come from several machines and are not compared; tokens a request stand in for cost.")
+    deployed = [a.label for a in arms if a.deployed]
+    if deployed:
+        reasons.append(
+            f"Compared as deployed, not matched: {', '.join(deployed)} run on another model; what the model and what "
+            "the method does is not told apart."
+        )
     return reasons
 
 
-def _would_change(chosen: ArmResult, eligible: list[ArmResult], bounds: Bounds, settings: Settings, comparable: bool) -> list[str]:
+def _would_change(
+    chosen: ArmResult, eligible: list[ArmResult], bounds: Bounds, settings: Settings, in_seconds: bool
+) -> list[str]:
     """Volumes at which an arm of no lower quality becomes the cheaper one."""
-    if not comparable or settings.hosting == "dedicated":
+    if not in_seconds or settings.prices_of(chosen).hosting == "dedicated":
         return []
     changes = []
     for other in eligible:
         if other is chosen or not all(bounds.no_worse(other, b) for b in eligible if b is not other):
             continue
-        found = break_even((chosen.label, chosen.used), (other.label, other.used), settings)
+        if settings.prices_of(other).hosting == "dedicated":
+            continue
+        found = break_even(priced(chosen, settings), priced(other, settings))
         if found.volume is not None:
-            changes.append(f"{'Above' if found.cheaper_above == other.label else 'Below'} {found.volume:,.0f} requests a month {other.label} becomes the cheaper one.")
+            changes.append(
+                f"{'Above' if found.cheaper_above == other.label else 'Below'} {found.volume:,.0f} requests a month "
+                f"{other.label} becomes the cheaper one."
+            )
     return changes

@@ -1,7 +1,8 @@
 """Every result on disk, keyed by what produced it.
 
 ``LAB_HOME/results/<kind>/<key>/record.json`` is written last: a folder without it is no result. Committed studies
-(``reports/*/results``) are read beneath. Errors are never stored; a lock per key keeps two runs from doing the same work.
+(``reports/*/results``) are read beneath. Errors are never stored; a lock per key keeps two runs from doing the same
+work.
 """
 
 from __future__ import annotations
@@ -22,12 +23,10 @@ import pandas
 import platformdirs
 from filelock import FileLock
 
+from lab.files import CHECKPOINT, digest, write_whole
 from lab.schema import Completion, LabError, Usage
-from lab.tasks.task import digest
 
 KINDS = ("adaptation", "evaluation", "choice")
-CHECKPOINT = "checkpoint"
-"""What a draft keeps in this folder survives an interruption and is no part of the result."""
 COMMITTED = Path(__file__).resolve().parent.parent / "reports"
 
 
@@ -73,12 +72,16 @@ class Entry:
 class Store:
     """Results of one LAB_HOME, with committed ones beneath."""
 
-    def __init__(self, home: Path | None = None, committed: Path | None = COMMITTED, committed_kinds: tuple[str, ...] = KINDS) -> None:
+    def __init__(
+        self, home: Path | None = None, committed: Path | None = COMMITTED, committed_kinds: tuple[str, ...] = KINDS
+    ) -> None:
         self.home, self.committed, self.committed_kinds = home or lab_home(), committed, committed_kinds
         try:
             (self.home / "locks").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LabError(f"LAB_HOME {self.home}: can't be written to ({error.strerror}); set LAB_HOME to a folder of yours") from None
+            raise LabError(
+                f"LAB_HOME {self.home}: can't be written to ({error.strerror}); set LAB_HOME to a folder of yours"
+            ) from None
 
     @property
     def cache(self) -> Path:
@@ -98,13 +101,37 @@ class Store:
             for study in sorted(p for p in self.committed.iterdir() if (p / "results").is_dir()):
                 yield Entry(kind, key, study / "results" / kind / key, True)
 
+    def once(
+        self,
+        kind: str,
+        what: dict[str, Any],
+        work: Callable[[Draft], dict[str, Any]],
+        machine: dict[str, Any],
+        accept: Callable[[Entry], bool] = lambda entry: True,
+    ) -> Entry:
+        """The stored result of ``what``, made by ``work`` where there is none that ``accept`` agrees to.
+
+        ``work`` fills the draft's folder and returns the result; its seconds and ``machine`` are written beside it.
+        """
+        found = self.find(kind, key_of(what))
+        if found is not None and accept(found):
+            return found
+        with self.producing(kind, what, accept) as draft:
+            if not draft.done:
+                started = time.perf_counter()
+                draft.result = work(draft)
+                draft.made = {"machine": machine, "seconds": time.perf_counter() - started} | draft.made
+        return draft.done
+
     @contextmanager
-    def producing(self, kind: str, what: dict[str, Any], accept: Callable[[Entry], bool] = lambda entry: True) -> Iterator[Draft]:
+    def producing(
+        self, kind: str, what: dict[str, Any], accept: Callable[[Entry], bool] = lambda entry: True
+    ) -> Iterator[Draft]:
         """A draft to fill under the key's lock; stored when the block ends well.
 
         What an interrupted block left in the draft's checkpoint folder is there again the next time; an error that
-        the work itself raises (LabError) removes it. ``draft.done`` is set where it is stored already (another process may have done it meanwhile) and ``accept`` agrees.
-        Raises LabError on a full disk.
+        the work itself raises (LabError) removes it. ``draft.done`` is set where it is stored already (another process
+        may have done it meanwhile) and ``accept`` agrees. Raises LabError on a full disk.
         """
         key = key_of(what)
         with FileLock(self.home / "locks" / f"{key}.lock"):
@@ -122,15 +149,24 @@ class Store:
                 shutil.rmtree(draft.folder, ignore_errors=True)
                 raise
             except OSError as error:
-                raise LabError(f"{self.home}: {error.strerror or error}; what was stored before is intact, the same command goes on") from error
+                raise LabError(
+                    f"{self.home}: {error.strerror or error}; what was stored before is intact, the same command goes "
+                    "on"
+                ) from error
             finally:
                 if not (draft.folder / CHECKPOINT).exists():
                     shutil.rmtree(draft.folder, ignore_errors=True)
 
     def _finish(self, draft: Draft) -> None:
-        record = {"key": draft.key, "kind": draft.kind, "what": draft.what, "made": provenance() | draft.made, "result": draft.result}
+        record = {
+            "key": draft.key,
+            "kind": draft.kind,
+            "what": draft.what,
+            "made": provenance() | draft.made,
+            "result": draft.result,
+        }
         shutil.rmtree(draft.folder / CHECKPOINT, ignore_errors=True)
-        (draft.folder / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(draft.folder / "record.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         final = self.home / "results" / draft.kind / draft.key
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.exists():
@@ -143,17 +179,34 @@ class Store:
         roots = [(self.home / "results", False)]
         if self.committed and self.committed.is_dir():
             roots += [(p / "results", True) for p in sorted(self.committed.iterdir())]
-        return [Entry(kind, folder.name, folder, committed) for root, committed in roots for kind in KINDS
-                if (root / kind).is_dir() for folder in sorted((root / kind).iterdir()) if folder.is_dir()]
+        return [
+            Entry(kind, folder.name, folder, committed)
+            for root, committed in roots
+            for kind in KINDS
+            if (root / kind).is_dir()
+            for folder in sorted((root / kind).iterdir())
+            if folder.is_dir()
+        ]
 
-    def prune(self, *, damaged: bool = False, weights: bool = False, older_than_days: float | None = None, everything: bool = False) -> tuple[int, int]:
+    def prune(
+        self,
+        *,
+        damaged: bool = False,
+        weights: bool = False,
+        older_than_days: float | None = None,
+        everything: bool = False,
+    ) -> tuple[int, int]:
         """Remove own results (or only their weights); returns (folders or files removed, bytes freed)."""
         removed = freed = 0
         for entry in self.entries():
             if entry.committed:
                 continue
             age_days = (time.time() - entry.folder.stat().st_mtime) / 86_400
-            if everything or (damaged and entry.damaged) or (older_than_days is not None and age_days > older_than_days):
+            if (
+                everything
+                or (damaged and entry.damaged)
+                or (older_than_days is not None and age_days > older_than_days)
+            ):
                 freed += _size(entry.folder)
                 shutil.rmtree(entry.folder)
                 removed += 1
@@ -203,9 +256,22 @@ def _size(folder: Path) -> int:
 
 def write_completions(folder: Path, completions: list[Completion]) -> None:
     """Completions as compressed columns (``completions.parquet``)."""
-    rows = [{"sample_id": c.sample_id, "text": c.text, "finished": c.finished, "error": c.error, "passages": list(c.passages),
-             "cut_passages": c.cut_passages, "cut_examples": c.cut_examples, "prompt_tokens": c.usage.prompt_tokens,
-             "completion_tokens": c.usage.completion_tokens, "cached_tokens": c.usage.cached_tokens, "seconds": c.usage.seconds} for c in completions]
+    rows = [
+        {
+            "sample_id": c.sample_id,
+            "text": c.text,
+            "finished": c.finished,
+            "error": c.error,
+            "passages": list(c.passages),
+            "cut_passages": c.cut_passages,
+            "cut_examples": c.cut_examples,
+            "prompt_tokens": c.usage.prompt_tokens,
+            "completion_tokens": c.usage.completion_tokens,
+            "cached_tokens": c.usage.cached_tokens,
+            "seconds": c.usage.seconds,
+        }
+        for c in completions
+    ]
     pandas.DataFrame(rows).to_parquet(folder / "completions.parquet", compression="zstd", index=False)
 
 
@@ -214,6 +280,19 @@ def read_completions(entry: Entry) -> list[Completion]:
     try:
         table = pandas.read_parquet(entry.folder / "completions.parquet")
     except Exception as error:
-        raise LabError(f"{entry.folder}: damaged completions ({str(error).splitlines()[0]}); remove them with: lab prune --damaged") from None
-    return [Completion(r["sample_id"], r["text"], Usage(int(r["prompt_tokens"]), int(r["completion_tokens"]), int(r["cached_tokens"]), float(r["seconds"])),
-                       bool(r["finished"]), r["error"], tuple(r["passages"]), int(r["cut_passages"]), int(r["cut_examples"])) for r in table.to_dict("records")]
+        raise LabError(
+            f"{entry.folder}: damaged completions ({str(error).splitlines()[0]}); remove them with: lab prune --damaged"
+        ) from None
+    return [
+        Completion(
+            r["sample_id"],
+            r["text"],
+            Usage(int(r["prompt_tokens"]), int(r["completion_tokens"]), int(r["cached_tokens"]), float(r["seconds"])),
+            bool(r["finished"]),
+            r["error"],
+            tuple(r["passages"]),
+            int(r["cut_passages"]),
+            int(r["cut_examples"]),
+        )
+        for r in table.to_dict("records")
+    ]

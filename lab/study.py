@@ -2,57 +2,74 @@
 
 Statistics, decision and report are pure functions of it; ``Study.load(path)`` needs neither model nor task::
 
-    study.arms() -> ["zero_shot", "few_shot", "rag", "lora"];  study.at_size("lora", 400) -> its cells, one a seed
+    study.arms() -> ["zero_shot", "few_shot", "rag", "lora"];  study.cells_of("lora", 400) -> its cells, one a seed
 """
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from lab.files import load, write_json
 from lab.schema import OUTCOMES, LabError
 
-SCHEMA = 1
+SCHEMA = 2
 LETTERS = {o: o[0] for o in OUTCOMES}
 """Outcomes in a study file: one letter an item."""
+FAILED = -1.0
+"""Accuracy of a trial whose training failed."""
+
+
+def right(outcomes: str) -> list[float]:
+    """1.0 or 0.0 an item."""
+    return [1.0 if o == "c" else 0.0 for o in outcomes]
 
 
 @dataclass
 class Cell:
-    """One spec's measurements on the test items."""
+    """One spec's measurements on the test items, and what was true of the spec."""
 
     method: str
     seed: int
     size: int | None = None
     rank: int | None = None
     control: str = ""
-    """Empty for an arm; ``oracle`` or ``random`` for a control with other passages; ``baseline`` for no language model."""
+    """Empty for an arm; ``oracle`` or ``random`` for a control with other passages; ``baseline`` for no language
+    model."""
     context: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+    """Name of the model; empty for a baseline, which needs none."""
+    needs_documents: bool = False
+    """The arm's context reads the task's documents."""
+    asks: list[str] = field(default_factory=list)
+    """Probes of what the arm asks of its base as it is; one passed is enough. Empty where training can teach it."""
+    adapter: bool = False
+    """What was learned can be kept beside the base's weights."""
     adaptation: str = ""
-    study: str = ""
-    """The study stage that the adaptation went on from."""
+    stage: str = ""
+    """The reading of the documents that the adaptation went on from."""
     evaluation: str = ""
     machine: str = ""
     """Where the seconds were measured."""
     outcomes: str = ""
-    """One letter an item, in the order of ``Study.items``: c(orrect) w(rong) m(alformed) t(runcated) r(efused) e(rror)."""
+    """One letter an item, in the order of ``Study.items``: c(orrect) w(rong) m(alformed) t(runcated) r(efused)
+    e(rror)."""
     parts: dict[str, list[float]] = field(default_factory=dict)
     validation: float | None = None
     """Accuracy on the arm's own validation items."""
     validation_evaluation: str = ""
     usage: dict[str, float] = field(default_factory=dict)
-    """Means a request (prompt_tokens, cached_tokens, completion_tokens, seconds) and totals of the training (training_*)."""
+    """Means a request (prompt_tokens, cached_tokens, completion_tokens, seconds) and totals of the training
+    (training_*, stage_*)."""
     recall: dict[str, float] = field(default_factory=dict)
     """Share of items with a gold document among the first k passages, by k."""
 
     @property
     def correct(self) -> list[float]:
         """1.0 or 0.0 an item."""
-        return [1.0 if o == "c" else 0.0 for o in self.outcomes]
+        return right(self.outcomes)
 
     @property
     def accuracy(self) -> float:
@@ -62,7 +79,7 @@ class Cell:
 
 @dataclass
 class Probed:
-    """One probe's answers: of the untouched base, of an adapted model, or of the base with an arm's context in the prompt."""
+    """One probe's answers: of the untouched base, of an adapted model, or of the base with an arm's context."""
 
     probe: str
     says: str
@@ -81,11 +98,69 @@ class Probed:
     kl: list[float] = field(default_factory=list)
     """KL(base || tuned) summed over each text's tokens; zeros for the base."""
     evaluation: str = ""
+    model: str = ""
 
     @property
     def correct(self) -> list[float]:
         """1.0 or 0.0 an item."""
-        return [1.0 if o == "c" else 0.0 for o in self.outcomes]
+        return right(self.outcomes)
+
+
+@dataclass
+class Trial:
+    """One candidate of a search, scored on validation."""
+
+    number: int
+    settings: dict[str, dict[str, Any]]
+    """``context`` and ``weights``, as ``lab.flow.families.settings_of`` gives them."""
+    accuracy: float = FAILED
+    evaluation: str = ""
+    adaptation: str = ""
+    nll: float | None = None
+    looks: int = 0
+    """At validation, early stopping's included."""
+    seconds: float = 0.0
+    stage: str = ""
+    stage_seconds: float = 0.0
+    """Of the reading of the documents that it went on from."""
+    machine: str = ""
+    failed: str = ""
+    """Why its training failed; empty where it did not."""
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Trial:
+        """From JSON; results stored before the stage had its name are read as well."""
+        return cls(**_renamed(data, {"study": "stage", "study_seconds": "stage_seconds"}))
+
+
+@dataclass
+class Choice:
+    """What validation chose for an arm, and from what."""
+
+    key: str
+    method: str
+    size: int | None
+    rank: int | None
+    trials: list[Trial]
+    chosen: int
+    """Place among the trials."""
+    at_edge: list[str] = field(default_factory=list)
+    """Axes whose chosen number is the smallest or largest of those tried."""
+    still_rising: bool = False
+    """The chosen training was still getting better at its last step."""
+    looks: int = 0
+    validation_items: int = 0
+    model: str = ""
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Choice:
+        """From JSON."""
+        return cls(**(data | {"trials": [Trial.of(t) for t in data["trials"]]}))
+
+    @property
+    def best(self) -> Trial:
+        """The chosen trial."""
+        return self.trials[self.chosen]
 
 
 @dataclass
@@ -94,11 +169,12 @@ class Study:
 
     task: dict[str, Any]
     model: dict[str, Any]
+    """The base that all matched arms share: name, revision, parameters, window."""
     settings: dict[str, Any]
     items: list[str]
     groups: list[str]
     cells: list[Cell] = field(default_factory=list)
-    choices: list[dict[str, Any]] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
     probes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What the base can do, by probe: what frozen arms need of it."""
     probed: list[Probed] = field(default_factory=list)
@@ -106,48 +182,118 @@ class Study:
     findings: list[dict[str, Any]] = field(default_factory=list)
     plan: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Further models, by name, whose arms stand beside *as deployed*; each with its own ``probes``."""
     schema: int = SCHEMA
+
+    def name_of(self, measured: Cell | Choice | Probed) -> str:
+        """An arm's name: its method, and its model where that is not the base that matched arms share."""
+        foreign = measured.method and measured.model in self.others
+        return f"{measured.method} on {measured.model}" if foreign else measured.method
 
     def arms(self) -> list[str]:
         """Names of the arms, controls left out, in the order they were asked for."""
-        return list(dict.fromkeys(c.method for c in self.cells if c.control in ("", "baseline")))
+        return list(dict.fromkeys(self.name_of(c) for c in self.cells if c.control in ("", "baseline")))
 
     def sizes(self) -> list[int]:
         """Data sizes that were run, smallest first."""
         return sorted({c.size for c in self.cells if c.size is not None})
 
-    def cells_of(self, method: str, size: int | None, rank: int | None = None, control: str | None = None) -> list[Cell]:
-        """An arm's cells at one size and rank, one a seed; arms that use no labels have one cell for all sizes and seeds."""
+    def cells_of(self, arm: str, size: int | None, rank: int | None = None, control: str | None = None) -> list[Cell]:
+        """An arm's cells at one size and rank, one a seed; arms that use no labels have one cell for all of them."""
         controls = ("", "baseline") if control is None else (control,)
-        return [c for c in self.cells if c.method == method and c.control in controls and c.size in (size, None) and (rank is None or c.rank in (rank, None))]
+        return [
+            c
+            for c in self.cells
+            if self.name_of(c) == arm
+            and c.control in controls
+            and c.size in (size, None)
+            and (rank is None or c.rank in (rank, None))
+        ]
 
-    def ranks(self, method: str) -> list[int]:
+    def ranks(self, arm: str) -> list[int]:
         """Ranks that were run of an arm."""
-        return sorted({c.rank for c in self.cells if c.method == method and c.rank is not None})
+        return sorted({c.rank for c in self.cells if self.name_of(c) == arm and c.rank is not None})
+
+    def choices_of(self, arm: str) -> list[Choice]:
+        """An arm's searches."""
+        return [c for c in self.choices if self.name_of(c) == arm]
+
+    def probes_of(self, model: str) -> dict[str, dict[str, Any]]:
+        """What a model can do as it is, by probe."""
+        return self.others[model].get("probes", {}) if model in self.others else self.probes
 
     def redacted(self) -> Study:
         """The same study without words of the task: ids, group names and findings become numbers and counts."""
         names: dict[str, str] = {}
         groups = [names.setdefault(g, f"group {len(names)}") for g in self.groups]
-        findings = [f | {"text": f"{f['kind'].replace('_', ' ')}" + (f" ({len(f['ids'])} items)" if f.get("ids") else ""), "ids": []} for f in self.findings]
-        return replace(self, items=[f"item {n}" for n in range(len(self.items))], groups=groups, findings=findings)
+        return replace(
+            self,
+            items=[f"item {n}" for n in range(len(self.items))],
+            groups=groups,
+            findings=[_without_words(f) for f in self.findings],
+        )
 
     def save(self, path: Path) -> None:
         """Write as JSON; the file is replaced whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_json(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> Study:
-        """Read a study; raises LabError where the file is missing, damaged or of another schema."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            if data["schema"] != SCHEMA:
-                raise LabError(f"{path}: schema {data['schema']}, this lab reads {SCHEMA}; run lab decide again")
-            return cls(**(data | {"cells": [Cell(**c) for c in data["cells"]], "probed": [Probed(**p) for p in data.get("probed", [])]}))
-        except FileNotFoundError:
-            raise LabError(f"{path}: no such study; make one with lab decide") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise LabError(f"{path}: damaged study ({error}); run lab decide again") from None
+        """Read a study; raises LabError where the file is missing, damaged or of a later schema."""
+        return load(path, lambda data: cls._of(data, path), "study", "lab decide")
+
+    @classmethod
+    def _of(cls, data: dict[str, Any], path: Path) -> Study:
+        if data["schema"] == 1:
+            data = _from_schema_1(data)
+        if data["schema"] != SCHEMA:
+            raise LabError(f"{path}: schema {data['schema']}, this lab reads 1 to {SCHEMA}; run lab decide again")
+        lists = {
+            "cells": [Cell(**c) for c in data["cells"]],
+            "choices": [Choice.of(c) for c in data["choices"]],
+            "probed": [Probed(**p) for p in data["probed"]],
+        }
+        return cls(**(data | lists))
+
+
+def _without_words(finding: dict[str, Any]) -> dict[str, Any]:
+    count = f" ({len(finding['ids'])} items)" if finding.get("ids") else ""
+    return finding | {"text": finding["kind"].replace("_", " ") + count, "ids": []}
+
+
+def _renamed(data: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    return {names.get(k, k): v for k, v in data.items()}
+
+
+def _from_schema_1(data: dict[str, Any]) -> dict[str, Any]:
+    """Studies of schema 1 did not record what was true of a cell; their contexts were these, and their base one."""
+    name = data["model"]["name"]
+
+    def cell(old: dict[str, Any]) -> dict[str, Any]:
+        context = old.get("context", {})
+        passages, frozen = context.get("name") == "passages", not old.get("adaptation")
+        asks = {
+            "none": ["instruction"],
+            "examples": ["format_examples", "label_examples"],
+            "nearest": ["format_examples", "label_examples"],
+            "passages": ["reading_5", *(["format_examples"] if context.get("examples") else [])],
+        }
+        new = _renamed(old, {"study": "stage"}) | {
+            "model": "" if old.get("control") == "baseline" else name,
+            "needs_documents": passages,
+            "asks": asks.get(context.get("name"), []) if frozen else [],
+            "adapter": old.get("weights", {}).get("name") == "lora",
+        }
+        return new | {"usage": _renamed(old.get("usage", {}), {"study_seconds": "stage_seconds"})}
+
+    settings = {k: v for k, v in data["settings"].items() if k != "alpha"}
+    convention = data["settings"].get("alpha")
+    kept = {f.name for f in fields(Study)}
+    return {k: v for k, v in data.items() if k in kept} | {
+        "schema": SCHEMA,
+        "cells": [cell(c) for c in data["cells"]],
+        "choices": [c | {"model": name} for c in data.get("choices", [])],
+        "probed": [p | {"model": name} for p in data.get("probed", [])],
+        "settings": settings | {"conventions": {"lora": convention} if convention else {}},
+    }

@@ -18,6 +18,7 @@ with app.setup(hide_code=True):
     from lab.live import jobs, views
     from lab.live.pages import PAGES, address, navigation
     from lab.live.shelf import Shelf
+    from lab.report.words import escaped
     from lab.store import Store
 
 
@@ -28,7 +29,8 @@ def _():
 
     # Decision lab
 
-    Prompting, retrieval or fine-tuning? Measured on your task: same base model, same information, same test items, same scorer.
+    Prompting, retrieval or fine-tuning? Measured on your task: same base model, same information, same test items,
+    same scorer.
     """)
     return
 
@@ -47,10 +49,26 @@ def _():
     for task, model in shelf.names():
         study, found = shelf.combined(task, model), shelf.of(task, model)
         verdict = decide(study, Settings())
-        rows.append({"task": task, "model": model, "cells": len(study.cells), "arms": len(study.arms()), "sizes": ", ".join(map(str, study.sizes())),
-                     "from": "reference study" if all(s.committed for s in found) else "own runs", "verdict at the largest size": ("Provisional: " if verdict.provisional else "") + verdict.sentence})
-    mo.vstack([mo.md("## What is measured"), mo.ui.table(rows, selection=None, pagination=False, wrapped_columns=["verdict at the largest size"]) if rows else mo.md("Nothing yet: go to *Decide*."),
-               *(mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged)])
+        rows.append(
+            {
+                "task": task,
+                "model": model,
+                "cells": len(study.cells),
+                "arms": len(study.arms()),
+                "sizes": ", ".join(map(str, study.sizes())),
+                "from": "reference study" if all(s.committed for s in found) else "own runs",
+                "verdict at the largest size": ("Provisional: " if verdict.provisional else "") + verdict.sentence,
+            }
+        )
+    mo.vstack(
+        [
+            mo.md("## What is measured"),
+            mo.ui.table(rows, selection=None, pagination=False, wrapped_columns=["verdict at the largest size"])
+            if rows
+            else mo.md("Nothing yet: go to *Decide*."),
+            *(mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged),
+        ]
+    )
     return (store,)
 
 
@@ -61,10 +79,21 @@ def _(store):
         kinds.setdefault(entry.kind, [0, 0, 0])
         kinds[entry.kind][0 if not entry.committed else 1] += 1
         kinds[entry.kind][2] += entry.damaged
-    stored = [{"kind": kind, "own": own, "committed": committed, "damaged": damaged} for kind, (own, committed, damaged) in kinds.items()]
+    stored = [
+        {"kind": kind, "own": own, "committed": committed, "damaged": damaged}
+        for kind, (own, committed, damaged) in kinds.items()
+    ]
     alive = [j for j in jobs.jobs(store.home) if j.running]
-    mo.vstack([mo.md(f"## In the store\n{views.words(str(store.home))}"), mo.ui.table(stored, selection=None, pagination=False) if stored else mo.md("The store is empty."),
-               mo.md(f"{len(alive)} runs in the background; tasks at hand: {', '.join(map(views.words, views.task_folders())) or 'none'}.")])
+    mo.vstack(
+        [
+            mo.md(f"## In the store\n{escaped(str(store.home))}"),
+            mo.ui.table(stored, selection=None, pagination=False) if stored else mo.md("The store is empty."),
+            mo.md(
+                f"{len(alive)} runs in the background; tasks at hand: "
+                f"{', '.join(map(escaped, views.task_folders())) or 'none'}."
+            ),
+        ]
+    )
     return
 
 

@@ -16,7 +16,7 @@ with app.setup(hide_code=True):
 
     import marimo as mo
 
-    from lab.live import uploads, views
+    from lab.live import task_charts, uploads, views
     from lab.live.pages import navigation
     from lab.measure.power import power_findings
     from lab.schema import LabError
@@ -36,15 +36,20 @@ def _():
 
     # Your task
 
-    A task is a table of inputs and right answers, and, where there is knowledge to look up, documents. Drop them here, look at the checks, save. Everything stays on this machine.
+    A task is a table of inputs and right answers, and, where there is knowledge to look up, documents. Drop them
+    here, look at the checks, save. Everything stays on this machine.
     """)
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    table_file = mo.ui.file(filetypes=[".csv", ".tsv", ".jsonl", ".parquet"], kind="area", label="Drop a CSV, TSV, JSONL or Parquet file")
-    document_files = mo.ui.file(filetypes=[".md", ".txt"], multiple=True, kind="area", label="Drop documents (.md, .txt), if there are any")
+    table_file = mo.ui.file(
+        filetypes=[".csv", ".tsv", ".jsonl", ".parquet"], kind="area", label="Drop a CSV, TSV, JSONL or Parquet file"
+    )
+    document_files = mo.ui.file(
+        filetypes=[".md", ".txt"], multiple=True, kind="area", label="Drop documents (.md, .txt), if there are any"
+    )
     document_folder = mo.ui.text(label="or a folder of documents on this machine", full_width=True)
     mo.vstack([mo.hstack([table_file, document_files], widths="equal", gap=2), document_folder])
     return document_files, document_folder, table_file
@@ -59,7 +64,14 @@ def _(table_file):
     except LabError as error:
         mo.stop(True, mo.callout(mo.plain_text(str(error)), kind="danger"))
     names = [str(c) for c in table.columns if c != "__line__"]
-    mo.vstack([mo.md(f"### {len(table):,} rows"), mo.ui.table(table.drop(columns="__line__").head(200).astype(str).to_dict("records"), selection=None, page_size=5)])
+    mo.vstack(
+        [
+            mo.md(f"### {len(table):,} rows"),
+            mo.ui.table(
+                table.drop(columns="__line__").head(200).astype(str).to_dict("records"), selection=None, page_size=5
+            ),
+        ]
+    )
     return names, source, table
 
 
@@ -71,38 +83,107 @@ def _(names, source, table):
         guess = None
 
     def pick(label, value, optional=True):
-        return mo.ui.dropdown(["", *names] if optional else names, value=value or ("" if optional else names[0]), label=label)
+        return mo.ui.dropdown(
+            ["", *names] if optional else names, value=value or ("" if optional else names[0]), label=label
+        )
 
     input_column = pick("input", guess.input if guess else "", False)
     target_column = pick("target", guess.target if guess else (names[1] if len(names) > 1 else ""), False)
-    id_column, group_column = pick("id", guess.id if guess else ""), pick("group (never split)", guess.group if guess else "")
+    id_column, group_column = (
+        pick("id", guess.id if guess else ""),
+        pick("group (never split)", guess.group if guess else ""),
+    )
     evidence_column = pick("evidence (document ids)", guess.evidence if guess else "")
-    scorer = mo.ui.dropdown(["", *PLAIN, *(s for s in BY_TASK if s != "record")], value="", label="scorer (empty: guessed)")
-    instruction = mo.ui.text(placeholder="What should the model be told? Empty: a plain default.", label="instruction", full_width=True)
-    mo.vstack([mo.md("### Columns\nGuessed by their usual names; change them where the guess is wrong."), mo.hstack([input_column, target_column, id_column, group_column, evidence_column, scorer], justify="start", wrap=True), instruction])
+    scorer = mo.ui.dropdown(
+        ["", *PLAIN, *(s for s in BY_TASK if s != "record")], value="", label="scorer (empty: guessed)"
+    )
+    instruction = mo.ui.text(
+        placeholder="What should the model be told? Empty: a plain default.", label="instruction", full_width=True
+    )
+    mo.vstack(
+        [
+            mo.md("### Columns\nGuessed by their usual names; change them where the guess is wrong."),
+            mo.hstack(
+                [input_column, target_column, id_column, group_column, evidence_column, scorer],
+                justify="start",
+                wrap=True,
+            ),
+            instruction,
+        ]
+    )
     return evidence_column, group_column, id_column, input_column, instruction, scorer, target_column
 
 
 @app.cell(hide_code=True)
-def _(document_files, document_folder, evidence_column, group_column, id_column, input_column, instruction, scorer, source, target_column):
+def _(
+    document_files,
+    document_folder,
+    evidence_column,
+    group_column,
+    id_column,
+    input_column,
+    instruction,
+    scorer,
+    source,
+    target_column,
+):
     try:
-        knowledge = uploads.documents(lab_home(), [(f.name, f.contents) for f in document_files.value], document_folder.value.strip())
-        task, chosen = import_task(str(source), name=source.stem, instruction=instruction.value, scorer=scorer.value or "", documents=knowledge, input_column=input_column.value or "",
-                                   target_column=target_column.value or "", id_column=id_column.value or "", group_column=group_column.value or "", evidence_column=evidence_column.value or "")
+        knowledge = uploads.documents(
+            lab_home(), [(f.name, f.contents) for f in document_files.value], document_folder.value.strip()
+        )
+        task, chosen = import_task(
+            str(source),
+            name=source.stem,
+            instruction=instruction.value,
+            scorer=scorer.value or "",
+            documents=knowledge,
+            input_column=input_column.value or "",
+            target_column=target_column.value or "",
+            id_column=id_column.value or "",
+            group_column=group_column.value or "",
+            evidence_column=evidence_column.value or "",
+        )
         findings = [*check_task(task), *power_findings(task)]
     except LabError as error:
         mo.stop(True, mo.callout(mo.plain_text(str(error)), kind="danger"))
-    mo.vstack([mo.md("### Checks"), *(mo.callout(mo.plain_text(f"{f.level}: {f.text}"), kind=KINDS[f.level]) for f in findings)])
+    mo.vstack(
+        [
+            mo.md("### Checks"),
+            *(mo.callout(mo.plain_text(f"{f.level}: {f.text}"), kind=KINDS[f.level]) for f in findings),
+        ]
+    )
     return findings, task
 
 
 @app.cell(hide_code=True)
 def _(task):
-    mo.vstack([
-        mo.md(f"### What it looks like\nScorer **{task.scorer}**, {len(task.documents):,} documents. Groups (and equal inputs) stand whole on one side of the splits."),
-        mo.md("Splits"), views.split_chart(task), mo.md("Lengths"), views.length_chart(task), mo.md("Targets in train"), views.balance_chart(views.balance_rows(task)),
-        mo.ui.tabs({split: mo.ui.table([{"id": s.id, "input": s.input, "target": s.target, "group": s.group} for s in task.split(split)[:500]], selection=None, page_size=5) for split in ("train", "validation", "test")}),
-    ])
+    mo.vstack(
+        [
+            mo.md(
+                f"### What it looks like\nScorer **{task.scorer}**, {len(task.documents):,} documents. Groups (and "
+                "equal inputs) stand whole on one side of the splits."
+            ),
+            mo.md("Splits"),
+            task_charts.split_chart(task),
+            mo.md("Lengths"),
+            task_charts.length_chart(task),
+            mo.md("Targets in train"),
+            task_charts.balance_chart(task_charts.balance_rows(task)),
+            mo.ui.tabs(
+                {
+                    split: mo.ui.table(
+                        [
+                            {"id": s.id, "input": s.input, "target": s.target, "group": s.group}
+                            for s in task.split(split)[:500]
+                        ],
+                        selection=None,
+                        page_size=5,
+                    )
+                    for split in ("train", "validation", "test")
+                }
+            ),
+        ]
+    )
     return
 
 
@@ -118,17 +199,29 @@ def _(source):
 def _(findings, folder, save, task):
     mo.stop(not save.value)
     out = Path(folder.value.strip() or task.name)
-    trouble = "" if not out.exists() or not any(out.iterdir()) else f"{out}: exists and is not empty; choose another name"
+    trouble = (
+        "" if not out.exists() or not any(out.iterdir()) else f"{out}: exists and is not empty; choose another name"
+    )
     mo.stop(bool(trouble), mo.callout(mo.plain_text(trouble), kind="danger"))
     try:
         write_task(task, out)
     except OSError as error:
         mo.stop(True, mo.callout(mo.plain_text(f"{out}: {error.strerror}; choose another folder"), kind="danger"))
     _, unreadable = views.load(str(out))
-    mo.stop(bool(unreadable), mo.callout(mo.plain_text(f"Saved, but it can't be used yet: {unreadable}"), kind="danger"))
+    mo.stop(
+        bool(unreadable), mo.callout(mo.plain_text(f"Saved, but it can't be used yet: {unreadable}"), kind="danger")
+    )
     errors = [f for f in findings if f.level == "error"]
-    mo.vstack([mo.callout(mo.plain_text(f"Saved in {out.resolve()}"), kind="success"),
-               mo.md("It has errors: mend them, or a decision needs `--allow-leak`." if errors else "Go on to [Decide](/decide) and choose it there.")])
+    mo.vstack(
+        [
+            mo.callout(mo.plain_text(f"Saved in {out.resolve()}"), kind="success"),
+            mo.md(
+                "It has errors: mend them, or a decision needs `--allow-leak`."
+                if errors
+                else "Go on to [Decide](/decide) and choose it there."
+            ),
+        ]
+    )
     return
 
 

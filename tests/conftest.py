@@ -8,14 +8,17 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers side by side, each with its own core's worth of threads, and what it starts too.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))))
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+    )
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lab.models.device import machine
-from lab.models.local import LocalModel, load_model
+from lab.models.loading import load_model
+from lab.models.local import LocalModel
 from lab.schema import Document, Sample
 from lab.store import Store
 from lab.tasks.task import Task
@@ -38,8 +41,19 @@ def nano(here) -> LocalModel:
 def tiny(nano) -> LocalModel:
     """A random network of the bundled model's shape family, small enough to train in a second."""
     torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=len(nano.tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, intermediate_size=64,
-                         max_position_embeddings=256, tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    config = LlamaConfig(
+        vocab_size=len(nano.tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
     return LocalModel("tiny", LlamaForCausalLM(config).eval(), nano.tokenizer, nano.machine, "tiny-revision")
 
 
@@ -51,10 +65,36 @@ def store(tmp_path) -> Store:
 def make_task(items: int = 40, documents: bool = True, scorer: str = "exact", **settings) -> Task:
     """Questions about invented people; document n holds the answer to items 2n and 2n + 1."""
     towns = ["Bridgend", "Oakley", "Marsham", "Tilbury"]
-    samples = [Sample(f"s{i}", f"Where does person {i} live?", towns[(i // 2) % 4], group=f"g{i // 2}", evidence=(f"d{i // 2}",) if documents else ()) for i in range(items)]
-    texts = tuple(Document(f"d{n}", f"Person {2 * n} and person {2 * n + 1} live in {towns[n % 4]}.") for n in range((items + 1) // 2)) if documents else ()
+    samples = [
+        Sample(
+            f"s{i}",
+            f"Where does person {i} live?",
+            towns[(i // 2) % 4],
+            group=f"g{i // 2}",
+            evidence=(f"d{i // 2}",) if documents else (),
+        )
+        for i in range(items)
+    ]
+    texts = (
+        tuple(
+            Document(f"d{n}", f"Person {2 * n} and person {2 * n + 1} live in {towns[n % 4]}.")
+            for n in range((items + 1) // 2)
+        )
+        if documents
+        else ()
+    )
     half, three_quarters = items // 2 // 2 * 2, items * 3 // 4 // 2 * 2
-    return Task("toy", "Answer the question.", scorer, tuple(samples[:half]), tuple(samples[half:three_quarters]), tuple(samples[three_quarters:]), texts, settings, "toy")
+    return Task(
+        "toy",
+        "Answer the question.",
+        scorer,
+        tuple(samples[:half]),
+        tuple(samples[half:three_quarters]),
+        tuple(samples[three_quarters:]),
+        texts,
+        settings,
+        "toy",
+    )
 
 
 @pytest.fixture

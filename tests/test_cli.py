@@ -39,27 +39,30 @@ def one_line(err):
     return text
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["decide", "nowhere"], "no such task folder"),
-    (["decide", "t", "--methods", "lora,raag"], "unknown method 'raag'; one of zero_shot"),
-    (["decide", "t", "--sizes", "10,x"], "--sizes 10,x: whole numbers"),
-    (["decide", "t", "--sizes", "9999"], "--sizes 9999"),
-    (["decide", "t", "--seeds", "0"], "--seeds 0"),
-    (["decide", "t", "--budget", "soon"], "--budget soon"),
-    (["decide", "t", "--device", "tpu"], "one of auto, cpu, cuda, mps"),
-    (["decide", "t", "--model", "nanoo"], "no bundled model (there are nano)"),
-    (["decide", "t", "--margin", "-1"], "--margin -1"),
-    (["decide", "t", "--embedder", "nothing", "--methods", "rag"], "--embedder nothing"),
-    (["decide", "t", "--sieds", "3"], "No such option"),
-    (["decide", "t", "--out", "t/task.toml"], "is a file; name a folder"),
-    (["decide", "bare", "--methods", "rag"], "needs documents"),
-    (["import", "t.csv", "--out", "o"], "no such file"),
-    (["report", "nowhere"], "no such study"),
-    (["prune"], "say what"),
-    (["generate", "--name", "triagee"], "one of triage, handbook, reply"),
-    (["pretrain", "--work", "w", "--text", "none", "--size", "huge"], "one of nano, small"),
-    (["pretrain", "--work", "w", "--text", "missing.txt"], "no such text file"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["decide", "nowhere"], "no such task folder"),
+        (["decide", "t", "--methods", "lora,raag"], "unknown method 'raag'; one of zero_shot"),
+        (["decide", "t", "--sizes", "10,x"], "--sizes 10,x: whole numbers"),
+        (["decide", "t", "--sizes", "9999"], "--sizes 9999"),
+        (["decide", "t", "--seeds", "0"], "--seeds 0"),
+        (["decide", "t", "--budget", "soon"], "--budget soon"),
+        (["decide", "t", "--device", "tpu"], "one of auto, cpu, cuda, mps"),
+        (["decide", "t", "--model", "nanoo"], "no bundled model (there are nano)"),
+        (["decide", "t", "--margin", "-1"], "--margin -1"),
+        (["decide", "t", "--embedder", "nothing", "--methods", "rag"], "--embedder nothing"),
+        (["decide", "t", "--sieds", "3"], "No such option"),
+        (["decide", "t", "--out", "t/task.toml"], "is a file; name a folder"),
+        (["decide", "bare", "--methods", "rag"], "needs documents"),
+        (["import", "t.csv", "--out", "o"], "no such file"),
+        (["report", "nowhere"], "no such study"),
+        (["prune"], "say what"),
+        (["generate", "--name", "triagee"], "one of triage, handbook, reply"),
+        (["pretrain", "--work", "w", "--text", "none", "--size", "huge"], "one of nano, small"),
+        (["pretrain", "--work", "w", "--text", "missing.txt"], "no such text file"),
+    ],
+)
 def test_mistakes_are_one_line_that_helps(lab, tmp_path, arguments, says):
     write_task(make_task(60), tmp_path / "t")
     write_task(make_task(60, documents=False), tmp_path / "bare")
@@ -88,16 +91,22 @@ def test_leaks_stop_a_decision_and_fail_a_check(lab, tmp_path):
 
 
 def test_import_check_and_decide_end_to_end(lab, tmp_path):
-    rows = ["question,answer"] + [f"Where does person {i} live?,{['Bridgend', 'Oakley', 'Marsham'][i % 3]}" for i in range(60)]
+    rows = ["question,answer"] + [
+        f"Where does person {i} live?,{['Bridgend', 'Oakley', 'Marsham'][i % 3]}" for i in range(60)
+    ]
     (tmp_path / "q.csv").write_text("\n".join(rows))
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "a.md").write_text("\n".join(f"Person {i} lives in {['Bridgend', 'Oakley', 'Marsham'][i % 3]}." for i in range(60)))
+    (tmp_path / "docs" / "a.md").write_text(
+        "\n".join(f"Person {i} lives in {['Bridgend', 'Oakley', 'Marsham'][i % 3]}." for i in range(60))
+    )
     status, out, err = lab("import", "q.csv", "--out", "q", "--documents", "docs")
     assert status == 0, err
     assert "columns: input = question, target = answer" in out and "a difference of about" in " ".join(out.split())
     assert lab("import", "q.csv", "--out", "q")[0] == 2
     assert lab("check", "q")[0] == 0
-    status, out, err = lab("decide", "q", "--methods", "zero_shot,few_shot,rag", "--sizes", "40", "--seeds", "2", "--out", "report")
+    status, out, err = lab(
+        "decide", "q", "--methods", "zero_shot,few_shot,rag", "--sizes", "40", "--seeds", "2", "--out", "report"
+    )
     assert status == 0, err
     text = " ".join(out.split())
     assert "Forecast: about" in text and "Smallest difference" in text and "report/report.html" in text
@@ -123,7 +132,9 @@ def test_texts_of_a_task_are_data_never_markup(lab, tmp_path):
     task = make_task(60, documents=False)
     task = replace(task, name=evil, test=tuple(replace(s, id=f"{s.id}{evil}", input=s.input) for s in task.test))
     write_task(task, tmp_path / "t")
-    status, _, err = lab("decide", "t", "--methods", "zero_shot", "--seeds", "1", "--sizes", "20", "--no-forgetting", "--out", "r")
+    status, _, err = lab(
+        "decide", "t", "--methods", "zero_shot", "--seeds", "1", "--sizes", "20", "--no-forgetting", "--out", "r"
+    )
     assert status == 0, err
     page = (tmp_path / "r" / "report.html").read_text()
     assert "<script>alert" not in page and "&lt;script&gt;" in page and "{{ 7*7 }}" in page
@@ -131,7 +142,24 @@ def test_texts_of_a_task_are_data_never_markup(lab, tmp_path):
 
 def test_the_repeat_command_finds_everything_stored(lab, tmp_path, monkeypatch):
     write_task(make_task(60), tmp_path / "t")
-    assert lab("decide", "t", "--methods", "few_shot", "--sizes", "20", "--seeds", "2", "--margin", "0.1", "--no-forgetting", "--out", "r")[0] == 0
+    assert (
+        lab(
+            "decide",
+            "t",
+            "--methods",
+            "few_shot",
+            "--sizes",
+            "20",
+            "--seeds",
+            "2",
+            "--margin",
+            "0.1",
+            "--no-forgetting",
+            "--out",
+            "r",
+        )[0]
+        == 0
+    )
     command = json.loads((tmp_path / "r" / "study.json").read_text())["settings"]["command"].split()
     from lab.models.local import LocalModel
 
@@ -146,9 +174,32 @@ def test_ctrl_c_is_one_line_and_loses_nothing(tmp_path):
 
     write_task(make_task(200), tmp_path / "t")
     environment = os.environ | {"LAB_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "lab", "decide", "t", "--methods", "zero_shot,few_shot,lora", "--sizes", "100", "--seeds", "1", "--no-forgetting", "--out", "r"]
+    command = [
+        sys.executable,
+        "-m",
+        "lab",
+        "decide",
+        "t",
+        "--methods",
+        "zero_shot,few_shot,lora",
+        "--sizes",
+        "100",
+        "--seeds",
+        "1",
+        "--no-forgetting",
+        "--out",
+        "r",
+    ]
     # Tests that were started with & ignore interrupts, and what they start would as well.
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     stored = tmp_path / "home" / "results" / "evaluation"
     deadline = time.time() + 120
     while time.time() < deadline and not (stored.is_dir() and len(list(stored.iterdir())) >= 2):
@@ -158,7 +209,15 @@ def test_ctrl_c_is_one_line_and_loses_nothing(tmp_path):
     assert process.returncode == 130 and "the same command goes on from there" in err and "Traceback" not in err
     before = {p.name for p in stored.iterdir()}
     assert len(before) >= 2
-    again = subprocess.run([*command, "--plan-only"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    again = subprocess.run(
+        [*command, "--plan-only"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert again.returncode == 0, again.stderr
     assert before <= {p.name for p in stored.iterdir()}
 

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lab.decide import Settings, decide
 from lab.schema import LabError
-from lab.study import Cell, Study
+from lab.study import Cell, Choice, Study, Trial
 
 
-def study_of(arms: dict[str, list[str]], usage: dict[str, dict] | None = None, probes: dict | None = None, size: int | None = 100) -> Study:
+def study_of(
+    arms: dict[str, list[str]], usage: dict[str, dict] | None = None, probes: dict | None = None, size: int | None = 100
+) -> Study:
     """A study from outcome strings: one string a seed; one string alone is an arm without labels."""
     items = len(next(iter(arms.values()))[0])
     cells = []
     for name, rows in arms.items():
         labelled = len(rows) > 1
         for seed, outcomes in enumerate(rows):
-            cells.append(Cell(name, seed, size if labelled else None, 16 if "lora" in name else None, outcomes=outcomes, validation=0.5, machine="m",
-                              usage={"seconds": 0.01, "prompt_tokens": 100, "completion_tokens": 5} | (usage or {}).get(name, {})))
-    return Study({"name": "t"}, {"name": "m"}, {}, [f"i{i}" for i in range(items)], [f"i{i}" for i in range(items)], cells, probes=probes or {}, made={"finished": "now"})
+            cells.append(
+                Cell(
+                    name,
+                    seed,
+                    size if labelled else None,
+                    16 if "lora" in name else None,
+                    outcomes=outcomes,
+                    validation=0.5,
+                    machine="m",
+                    usage={"seconds": 0.01, "prompt_tokens": 100, "completion_tokens": 5} | (usage or {}).get(name, {}),
+                )
+            )
+    return Study(
+        {"name": "t"},
+        {"name": "m"},
+        {},
+        [f"i{i}" for i in range(items)],
+        [f"i{i}" for i in range(items)],
+        cells,
+        probes=probes or {},
+        made={"finished": "now"},
+    )
 
 
 def outcomes(rate: float, items: int, seed: int) -> str:
@@ -64,7 +87,9 @@ def test_an_unfinished_run_gives_no_verdict():
     s = study_of({"rag": [outcomes(0.3, 400, 0)], "lora": [outcomes(0.9, 400, s) for s in (1, 2)]})
     s.made, s.plan = {}, {"methods": ["rag", "lora", "few_shot"], "cells": 7}
     d = decide(s)
-    assert d.chosen == "" and d.provisional and "7 cells were planned, 3 are measured; few_shot not at all" in d.sentence
+    assert (
+        d.chosen == "" and d.provisional and "7 cells were planned, 3 are measured; few_shot not at all" in d.sentence
+    )
 
 
 def test_arms_without_a_common_seed_are_not_paired():
@@ -83,18 +108,24 @@ def test_a_rank_with_fewer_seeds_is_not_preferred():
 
 
 def test_seconds_of_two_machines_are_never_added():
-    s = study_of({"rag": [outcomes(0.3, 400, 0)], "lora": [outcomes(0.9, 400, k) for k in (1, 2, 3)]}, {"lora": {"training_seconds": 40.0, "study_seconds": 6.0}})
+    s = study_of(
+        {"rag": [outcomes(0.3, 400, 0)], "lora": [outcomes(0.9, 400, k) for k in (1, 2, 3)]},
+        {"lora": {"training_seconds": 40.0, "stage_seconds": 6.0}},
+    )
     for cell in s.cells:
-        cell.adaptation, cell.study = ("own", "stage") if cell.method == "lora" else ("", "")
+        cell.adaptation, cell.stage = ("own", "stage") if cell.method == "lora" else ("", "")
 
-    def trial(number, machine, adaptation, study="stage"):
-        return {"number": number, "seconds": 50.0, "machine": machine, "adaptation": adaptation, "study": study, "study_seconds": 6.0}
+    def trial(number, machine, adaptation, stage="stage"):
+        return Trial(
+            number, {}, 0.5, adaptation=adaptation, seconds=50.0, stage=stage, stage_seconds=6.0, machine=machine
+        )
 
-    s.choices = [{"method": "lora", "size": 100, "trials": [trial(0, "m", "own"), trial(1, "m", "x"), trial(2, "m", "y", "stage2")]}]
+    trials = [trial(0, "m", "own"), trial(1, "m", "x"), trial(2, "m", "y", "stage2")]
+    s.choices = [Choice("k", "lora", 100, 16, trials, 0)]
     here = next(a for a in decide(s).arms if a.name == "lora")
     # Three trials and two study stages of 6 seconds; the tested training was one of the trials.
     assert here.fixed_seconds == 150 + 12 and here.elsewhere_seconds == 0
-    s.choices = [{"method": "lora", "size": 100, "trials": [trial(0, "other", "o"), trial(1, "other", "x")]}]
+    s.choices = [Choice("k", "lora", 100, 16, [trial(0, "other", "o"), trial(1, "other", "x")], 0)]
     d = decide(s)
     there = next(a for a in d.arms if a.name == "lora")
     assert there.fixed_seconds == 40 + 6 and there.elsewhere_seconds == 112
@@ -111,10 +142,17 @@ def test_limits_exclude():
 def test_an_arm_that_the_base_cannot_serve_is_not_called_lost():
     probes = {"reading_5": {"accuracy": 0.02, "low": 0.0, "high": 0.05, "items": 200}}
     arms = {"rag": [outcomes(0.1, 300, 0)], "lora": [outcomes(0.8, 300, s) for s in (1, 2)]}
-    excluded = {a.name: a.excluded for a in decide(study_of(arms, probes=probes)).arms}
+    asked = study_of(arms, probes=probes)
+    asked.cells[0].asks = ["reading_5"]
+    excluded = {a.name: a.excluded for a in decide(asked).arms}
     assert "not evaluable on this base" in excluded["rag"] and excluded["lora"] == ""
     good = {"reading_5": {"accuracy": 0.9, "low": 0.85, "high": 0.95, "items": 200}}
-    assert all(not a.excluded for a in decide(study_of(arms, probes=good)).arms)
+    assert all(not a.excluded for a in decide(replace(asked, probes=good)).arms)
+    # What the arm is called is nothing to it: what it asks stands in its cell.
+    for cell in asked.cells:
+        cell.method = "passages+frozen" if cell.method == "rag" else cell.method
+    renamed = {a.name: a.excluded for a in decide(asked).arms}
+    assert renamed["passages+frozen"] == excluded["rag"]
 
 
 def test_a_linear_baseline_that_is_as_good_is_preferred():
@@ -128,7 +166,10 @@ def test_a_linear_baseline_that_is_as_good_is_preferred():
 
 def test_volume_turns_the_decision():
     rows = [outcomes(0.8, 800, 0)] * 3
-    s = study_of({"lora": rows, "few_shot": rows}, {"lora": {"seconds": 0.01, "training_seconds": 3600.0}, "few_shot": {"seconds": 0.1}})
+    s = study_of(
+        {"lora": rows, "few_shot": rows},
+        {"lora": {"seconds": 0.01, "training_seconds": 3600.0}, "few_shot": {"seconds": 0.1}},
+    )
     assert decide(s, Settings(monthly_requests=100, months=1)).chosen == "few_shot"
     assert decide(s, Settings(monthly_requests=1_000_000, months=1)).chosen == "lora r16"
     change = decide(s, Settings(monthly_requests=100, months=1)).would_change[0]
@@ -155,11 +196,15 @@ def test_the_same_arm_twice_seldom_wins():
 
 @pytest.mark.slow
 def test_a_worse_arm_is_seldom_chosen():
-    """Three cheap arms worse by exactly the margin against one good one: choosing any of them happens in at most 5 %."""
+    """Three cheap arms worse by exactly the margin against one good one:
+    choosing any of them happens in at most 5 %."""
     rng = np.random.default_rng(4)
     wrong = 0
     for _ in range(400):
-        arms = {n: ["".join("c" if r < rate else "w" for r in rng.random(400))] for n, rate in (("a", 0.65), ("b", 0.65), ("c", 0.65), ("good", 0.70))}
+        arms = {
+            n: ["".join("c" if r < rate else "w" for r in rng.random(400))]
+            for n, rate in (("a", 0.65), ("b", 0.65), ("c", 0.65), ("good", 0.70))
+        }
         d = decide(study_of(arms, {"good": {"seconds": 1.0}}))
         wrong += d.chosen not in ("", "good")
     assert wrong / 400 <= 0.05 + 2 * (0.05 * 0.95 / 400) ** 0.5

@@ -11,7 +11,7 @@ import torch
 from lab.context.base import Tools
 from lab.context.retrieval.chunking import chunk_documents
 from lab.context.retrieval.search import Searcher, recall_at
-from lab.models.local import load_model
+from lab.models.loading import load_model
 from lab.schema import Decoding, Prompt
 from lab.tasks.check import check_task
 from lab.tasks.importing import import_task
@@ -36,8 +36,15 @@ def real(shared, tmp_path_factory):
 
 def test_the_known_leaks_are_found(real):
     """The data's README: two test texts of clinc150 stand in train, nine of snips in lower case."""
-    clinc, _ = import_task(str(real / "clinc150" / "train.jsonl"), name="c", test_source=str(real / "clinc150" / "test.jsonl"), validation_source=str(real / "clinc150" / "validation.jsonl"))
-    snips, _ = import_task(str(real / "snips" / "train.jsonl"), name="s", test_source=str(real / "snips" / "test.jsonl"))
+    clinc, _ = import_task(
+        str(real / "clinc150" / "train.jsonl"),
+        name="c",
+        test_source=str(real / "clinc150" / "test.jsonl"),
+        validation_source=str(real / "clinc150" / "validation.jsonl"),
+    )
+    snips, _ = import_task(
+        str(real / "snips" / "train.jsonl"), name="s", test_source=str(real / "snips" / "test.jsonl")
+    )
     for task, least in ((clinc, 2), (snips, 9)):
         leaks = next(f for f in check_task(task) if f.kind == "leak")
         exact = {s.input.strip().lower() for s in task.labelled}
@@ -47,12 +54,20 @@ def test_the_known_leaks_are_found(real):
 
 
 def test_the_embedder_finds_abstracts(real):
-    task, _ = import_task(str(real / "pubmedqa" / "train.jsonl"), name="p", test_source=str(real / "pubmedqa" / "test.jsonl"), documents=real / "pubmedqa" / "documents", scorer="label")
+    task, _ = import_task(
+        str(real / "pubmedqa" / "train.jsonl"),
+        name="p",
+        test_source=str(real / "pubmedqa" / "test.jsonl"),
+        documents=real / "pubmedqa" / "documents",
+        scorer="label",
+    )
     samples = [*task.labelled, *task.test]
     texts, ids = [d.text for d in task.documents], [d.id for d in task.documents]
     recall = {}
     for mode in ("dense", "hybrid"):
-        found = [[ids[i] for i, _ in hits] for hits in Searcher(texts, mode, Tools()).search([s.input for s in samples], 5)]
+        found = [
+            [ids[i] for i, _ in hits] for hits in Searcher(texts, mode, Tools()).search([s.input for s in samples], 5)
+        ]
         recall[mode] = recall_at(found, [s.evidence for s in samples], 5)
     assert recall["dense"] >= 0.80 and recall["hybrid"] >= 0.92
 
@@ -72,9 +87,11 @@ def test_a_model_made_elsewhere_adapts_and_completes(shared, here, tmp_path):
     for prompt, made in zip(prompts, model.complete([("a", prompts[0]), ("b", prompts[1])], Decoding(12, ""))):
         ids = torch.tensor([model.tokenizer(model.render(prompt))["input_ids"]])
         plain = model.network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False)
-        assert made.text == model.tokenizer.decode(plain[0, ids.shape[1]:], skip_special_tokens=True).strip()
+        assert made.text == model.tokenizer.decode(plain[0, ids.shape[1] :], skip_special_tokens=True).strip()
     pairs = tuple((Prompt("", f"say {w}"), w) for w in ("dog", "cat", "sun", "tree") * 4)
-    log = Lora(rank=4, learning_rate=2e-2, minimum_steps=40).adapt(model, TrainingData(pairs, pairs[:4]), tmp_path, 0, lambda *a: None)
+    log = Lora(rank=4, learning_rate=2e-2, minimum_steps=40).adapt(
+        model, TrainingData(pairs, pairs[:4]), tmp_path, 0, lambda *a: None
+    )
     _, untrained = validate(model.network, encode_pairs(model, pairs[:4]), 0, "cpu")
     assert log.validation_nll < 0.5 * untrained
     assert Lora(rank=4).apply(model, tmp_path).text_nll(["The dog"])[0][0] != model.text_nll(["The dog"])[0][0]

@@ -28,7 +28,10 @@ def test_keys_are_canonical_and_see_everything():
 
 
 def test_completions_come_back_as_they_were(store):
-    completions = [Completion("a", "Zoë\n", Usage(3, 2, 1, 0.5), False, "", ("p#1", "q#0"), 1, 2), Completion("b", "", Usage(0, 0), error="too long")]
+    completions = [
+        Completion("a", "Zoë\n", Usage(3, 2, 1, 0.5), False, "", ("p#1", "q#0"), 1, 2),
+        Completion("b", "", Usage(0, 0), error="too long"),
+    ]
     with store.producing("evaluation", WHAT) as draft:
         write_completions(draft.folder, completions)
     assert read_completions(store.find("evaluation", key_of(WHAT))) == completions
@@ -45,7 +48,10 @@ def test_an_error_stores_nothing(store):
 
 def test_a_full_disk_is_one_clear_line(store):
     put(store, {"kind": "evaluation", "n": 0})
-    with pytest.raises(LabError, match="No space left on device; what was stored before is intact"), store.producing("evaluation", WHAT):
+    with (
+        pytest.raises(LabError, match="No space left on device; what was stored before is intact"),
+        store.producing("evaluation", WHAT),
+    ):
         raise OSError(28, "No space left on device")
     assert store.find("evaluation", key_of({"kind": "evaluation", "n": 0}))
 
@@ -68,7 +74,12 @@ def test_committed_results_are_read_beneath_and_never_removed(tmp_path):
     assert put(store).committed
     store.prune(everything=True)
     assert store.find("evaluation", entry.key)
-    assert Store(tmp_path / "home", committed=tmp_path / "reports", committed_kinds=("choice",)).find("evaluation", entry.key) is None
+    assert (
+        Store(tmp_path / "home", committed=tmp_path / "reports", committed_kinds=("choice",)).find(
+            "evaluation", entry.key
+        )
+        is None
+    )
 
 
 def _slow_work(home, log):
@@ -83,7 +94,9 @@ def _slow_work(home, log):
 
 def test_two_processes_do_the_work_once(tmp_path):
     log = tmp_path / "log"
-    workers = [multiprocessing.get_context("spawn").Process(target=_slow_work, args=(tmp_path / "home", log)) for _ in range(2)]
+    workers = [
+        multiprocessing.get_context("spawn").Process(target=_slow_work, args=(tmp_path / "home", log)) for _ in range(2)
+    ]
     for w in workers:
         w.start()
     for w in workers:

@@ -3,64 +3,141 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from rich.console import Console
+import typer
 
-from lab.measure.power import power_findings
+from lab.commands.options import DEFAULT_MODEL, Folder, ModelName, console
 from lab.schema import LabError
-from lab.tasks.check import check_task
-from lab.tasks.task import load_task, write_task
+
+TASK_FILES = ("task.toml", "train.jsonl", "validation.jsonl", "test.jsonl", "documents.jsonl")
 
 
-def run_check(console: Console, folder: Path, model_name: str) -> bool:
-    """Show the findings; True where there are errors."""
-    from lab.models.local import folder_of
-    from lab.terminal import show_findings
-
-    task = load_task(folder)
+def check(task: Folder, model: ModelName = DEFAULT_MODEL) -> None:
+    """Look at a task's data: size, splits, leaks, duplicates, conflicts, balance, lengths."""
+    from lab.commands.terminal import show_findings
+    from lab.measure.power import power_findings
+    from lab.models.loading import token_counter
+    from lab.tasks.check import check_task
     from lab.tasks.scorers import scorer_for
+    from lab.tasks.task import load_task
 
-    if ":" not in task.scorer:
-        scorer_for(task)
-    source = folder_of(model_name)
-    count, window = None, None
-    if (source / "tokenizer.json").exists():
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        count, window = lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), int(tokenizer.model_max_length)
-    findings = [*check_task(task, count, window), *power_findings(task)]
-    console.print(f"[bold]{task.name}[/bold] ({folder}), scorer {task.scorer}", highlight=False)
+    read = load_task(task)
+    if ":" not in read.scorer:
+        scorer_for(read)
+    findings = [*check_task(read, *token_counter(model)), *power_findings(read)]
+    console.print(f"[bold]{read.name}[/bold] ({task}), scorer {read.scorer}", highlight=False)
     show_findings(console, findings)
-    return any(f.level == "error" for f in findings)
+    if any(f.level == "error" for f in findings):
+        raise typer.Exit(1)
 
 
-def run_import(console: Console, source: str, out: Path, *, force: bool, columns: dict[str, str], documents: Path | None, **options: Any) -> None:
-    """Write the task folder and show what was guessed."""
+def import_(
+    source: Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet file, or a Hub dataset id")],
+    out: Annotated[Path, typer.Option(help="task folder to write")],
+    input: Annotated[str, typer.Option(help="column with the input")] = "",
+    target: Annotated[str, typer.Option(help="column with the target")] = "",
+    id: Annotated[str, typer.Option(help="column with ids")] = "",
+    group: Annotated[str, typer.Option(help="column whose equal values never stand on both sides of a split")] = "",
+    evidence: Annotated[str, typer.Option(help="column with ids of the documents that hold the answer")] = "",
+    documents: Annotated[Path | None, typer.Option(help="folder with .md and .txt files")] = None,
+    test: Annotated[str, typer.Option(help="a file of its own for the test split")] = "",
+    validation: Annotated[str, typer.Option(help="a file of its own for the validation split")] = "",
+    instruction: Annotated[str, typer.Option(help="what the model is told to do")] = "",
+    scorer: Annotated[str, typer.Option(help="exact, label, any, number, json, f1 or record; guessed by default")] = "",
+    encoding: Annotated[str, typer.Option(help="of CSV files")] = "utf-8",
+    seed: Annotated[int, typer.Option(help="of the split")] = 0,
+    force: Annotated[bool, typer.Option(help="replace an existing task folder")] = False,
+) -> None:
+    """Make a task folder from a file."""
+    from lab.commands.terminal import show_findings
+    from lab.measure.power import power_findings
+    from lab.tasks.check import check_task
     from lab.tasks.importing import import_task
-    from lab.terminal import show_findings
+    from lab.tasks.task import load_task, write_task
 
     if out.exists() and any(out.iterdir()) and not force:
         raise LabError(f"{out}: exists and is not empty; give another --out, or --force to replace it")
     if documents is not None and not documents.is_dir():
         raise LabError(f"--documents {documents}: no such folder")
-    task, chosen = import_task(source, name=out.name, documents=documents, **options, **columns)
-    for name in ("task.toml", "train.jsonl", "validation.jsonl", "test.jsonl", "documents.jsonl"):
+    task, chosen = import_task(
+        source,
+        name=out.name,
+        documents=documents,
+        test_source=test,
+        validation_source=validation,
+        instruction=instruction,
+        scorer=scorer,
+        encoding=encoding,
+        seed=seed,
+        input_column=input,
+        target_column=target,
+        id_column=id,
+        group_column=group,
+        evidence_column=evidence,
+    )
+    for name in TASK_FILES:
         (out / name).unlink(missing_ok=True)
     write_task(task, out)
     named = ", ".join(f"{k} = {v}" for k, v in vars(chosen).items() if v)
-    console.print(f"{out}: {len(task.train):,} train, {len(task.validation):,} validation, {len(task.test):,} test, {len(task.documents):,} documents", highlight=False)
-    console.print(f"columns: {named}; scorer: {task.scorer}; instruction: {task.instruction!r} (both are in {out}/task.toml)", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"{out}: {len(task.train):,} train, {len(task.validation):,} validation, {len(task.test):,} test, "
+        f"{len(task.documents):,} documents",
+        highlight=False,
+    )
+    console.print(
+        f"columns: {named}; scorer: {task.scorer}; instruction: {task.instruction!r} (both are in {out}/task.toml)",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     written = load_task(out)
     show_findings(console, [*check_task(written), *power_findings(written)])
 
 
-def run_generate(console: Console, out: Path, name: str, **knobs: Any) -> None:
-    """Write generated task folders."""
-    from lab.world.tasks import GENERATORS, Knobs, generate
+def import_probe(
+    suite: Annotated[str, typer.Argument(help="hellaswag, arc, winogrande or mmlu")],
+    source: Annotated[Path, typer.Argument(help="the suite's own JSONL or CSV file")],
+    out: Annotated[Path, typer.Option(help="probe folder to write")],
+    items: Annotated[int, typer.Option(help="the first so many")] = 200,
+) -> None:
+    """Make a forgetting probe from a public suite's file; use it with lab decide --probes FOLDER."""
+    from lab.tasks.suites import import_suite
 
+    console.print(f"{out}: {import_suite(suite, source, out, items)} items", highlight=False, soft_wrap=True)
+
+
+def generate(
+    out: Annotated[Path, typer.Option(help="folder of the task folders")] = Path("datasets"),
+    name: Annotated[str, typer.Option(help="one task only")] = "",
+    rare_format: bool = True,
+    label_noise: float = 0.0,
+    distractors: int = 0,
+    wordings: int = 1,
+    known_facts: bool = False,
+    train: int = 2000,
+    validation: int = 300,
+    test: int = 600,
+    seed: int = 1,
+) -> None:
+    """Write the bundled tasks, or variants with other knobs."""
+    from lab.tasks.task import write_task
+    from lab.world.tasks import GENERATORS, Knobs
+    from lab.world.tasks import generate as make
+
+    knobs = Knobs(
+        rare_format=rare_format,
+        label_noise=label_noise,
+        distractors=distractors,
+        wordings=wordings,
+        known_facts=known_facts,
+        train=train,
+        validation=validation,
+        test=test,
+        seed=seed,
+    )
     for task_name in [name] if name else list(GENERATORS):
-        task = generate(task_name, Knobs(**knobs))
+        task = make(task_name, knobs)
         write_task(task, out / task_name)
-        console.print(f"{out / task_name}: {len(task.train):,} / {len(task.validation):,} / {len(task.test):,} items, {len(task.documents):,} documents", highlight=False)
+        items = f"{len(task.train):,} / {len(task.validation):,} / {len(task.test):,} items"
+        console.print(f"{out / task_name}: {items}, {len(task.documents):,} documents", highlight=False)

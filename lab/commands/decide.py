@@ -6,93 +6,179 @@ import json
 import shlex
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
+import typer
 
+from lab.commands.options import (
+    DEFAULT_MODEL,
+    Device,
+    Embedder,
+    Folder,
+    GeneralText,
+    ModelName,
+    Probes,
+    Redact,
+    console,
+    names,
+    numbers,
+    repeated,
+    with_settings,
+)
+from lab.files import digest
+from lab.measure.settings import Settings
 from lab.schema import LabError
-from lab.tasks.check import require_sound
-from lab.tasks.task import Task, digest, load_task
 
-FROZEN_ARMS = ["zero_shot", "few_shot"]
-
-
-def default_methods(task: Task) -> list[str]:
-    """Prompting and LoRA, and with documents also retrieval, both together, and the closed-book arm that studied them."""
-    retrieval = ["rag", "rag_lora", "study_lora"] if task.documents else []
-    return [*FROZEN_ARMS, *(["few_shot_rag"] if task.documents else ["few_shot_nearest"]), *retrieval, "lora"]
+if TYPE_CHECKING:
+    from lab.flow.bench import Bench
+    from lab.flow.plan import Plan
+    from lab.study import Study
+    from lab.tasks.task import Task
 
 
-def run_decide(console: Console, *, command: str, folder: Path, model_name: str, method_names: list[str], ranks: list[int], sizes: list[int], seeds: int, budget: str,
-               device: str, embedder: str, out: Path | None, fresh: bool, allow_leak: bool, allow_scorer_code: bool, plan_only: bool, plan_json: bool, redact: bool, job: Path | None,
-               forgetting: bool, probe_folders: list[Path], general_text: Path | None, settings: dict[str, Any]) -> None:
-    """Check, plan, run, decide, report."""
-    from lab.plan import apply_budget, expand, forecast, parse_budget
+@with_settings
+def decide(
+    task: Folder,
+    model: ModelName = DEFAULT_MODEL,
+    methods: Annotated[str, typer.Option(help="arms, with commas")] = "",
+    ranks: Annotated[str, typer.Option(help="LoRA ranks")] = "16",
+    sizes: Annotated[str, typer.Option(help="labelled examples (train + validation); all by default")] = "",
+    seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 3,
+    budget: Annotated[str, typer.Option(help="drop cells, dearest first, until the forecast fits: 20m, 2h")] = "",
+    device: Device = "auto",
+    embedder: Embedder = "embedder",
+    out: Annotated[Path | None, typer.Option(help="folder of the report")] = None,
+    fresh: Annotated[
+        bool, typer.Option(help="measure on this machine; of committed studies reuse only what validation chose")
+    ] = False,
+    allow_leak: Annotated[
+        bool, typer.Option(help="run although test items stand in train; the report says so")
+    ] = False,
+    allow_scorer_code: Annotated[bool, typer.Option(help="run the task's own module:function scorer")] = False,
+    redact: Redact = False,
+    forgetting: Annotated[bool, typer.Option(help="ask probes before and after each training")] = True,
+    probes: Probes = None,
+    general_text: GeneralText = None,
+    plan_only: Annotated[bool, typer.Option("--plan-only", help="say what would be run and stop")] = False,
+    plan_json: Annotated[
+        bool, typer.Option("--plan-json", help="the same, with the forecast as JSON in the last line")
+    ] = False,
+    job: Annotated[
+        Path | None, typer.Option(hidden=True, help="folder that a background run keeps its progress in")
+    ] = None,
+    *,
+    settings: Settings,
+) -> None:
+    """Run the arms on a task and decide between them."""
+    from lab.flow.methods import default_methods
+    from lab.flow.plan import expand, parse_budget
+    from lab.tasks.check import require_sound
+    from lab.tasks.task import load_task
 
-    task = load_task(folder)
-    out = out or Path("lab-reports") / f"{task.name}-{Path(model_name).name}"
+    read, command = load_task(task), repeated("decide", ("--out", "--job"))
+    out = out or Path("lab-reports") / f"{read.name}-{Path(model).name}"
     if out.exists() and not out.is_dir():
         raise LabError(f"--out {out}: is a file; name a folder")
     budget_seconds = parse_budget(budget)
-    plan = expand(method_names or default_methods(task), ranks, sizes or [len(task.labelled)], seeds, task)
+    plan = expand(
+        names(methods) or default_methods(read),
+        numbers(ranks, "--ranks"),
+        numbers(sizes, "--sizes") or [len(read.labelled)],
+        seeds,
+        read,
+    )
 
-    from lab.abilities import NEEDED, abilities
-    from lab.commands.setting import make_runner
-    from lab.decide import Settings
-    from lab.decide import decide as conclude
-    from lab.forecast import Forecast
-    from lab.live.jobs import JobProgress
-    from lab.measure.statistics import detectable_difference
-    from lab.report.items import disagreements
-    from lab.report.write import write_report
+    from lab.commands.terminal import show_findings, show_plan
+    from lab.commands.workbench import open_bench
     from lab.store import KINDS, Store
-    from lab.terminal import TerminalProgress, show_decision, show_findings, show_plan
 
-    chosen_settings = Settings(**settings)
-    findings = require_sound(task, allow_leak)
+    findings = require_sound(read, allow_leak)
     store = Store(committed_kinds=("choice",) if fresh else KINDS)
-    runner = make_runner(task, model_name, device, embedder, probe_folders, general_text, store=store, forgetting=forgetting, allow_scorer_code=allow_scorer_code)
-    model, machine_here = runner.model, runner.model.machine
-    console.print(f"[bold]{task.name}[/bold] with {model.name} on {machine_here.device} ({machine_here.name}, {machine_here.dtype}, {machine_here.threads} threads)", highlight=False)
+    bench, asked = open_bench(
+        read, model, device, embedder, probes or [], general_text, store=store, allow_scorer_code=allow_scorer_code
+    )
+    asked = asked if forgetting else None
+    _say_what_runs(read, bench)
     show_findings(console, findings)
-    plan.detectable = detectable_difference(len(task.test), len({s.group or s.id for s in task.test}))
-    _warn_of_long_items(console, runner)
-    seconds = Forecast(runner, plan)
-    forecast(plan, seconds.cell, seconds.search, seconds.probes(NEEDED))
-    plan.memory_bytes = {c: found for c in plan.cells if (found := seconds.memory(c)) is not None}
-    apply_budget(plan, budget_seconds)
-    show_plan(console, plan, chosen_settings.price_per_hour_usd)
+    _warn_of_long_items(bench)
+    _look_ahead(bench, plan, asked, budget_seconds)
+    show_plan(console, plan, settings.price_per_hour_usd)
     if plan_json:
-        searches = {f"{name} {size}": s for (name, size), s in (plan.search_seconds | plan.middle_search_seconds).items()}
-        console.print_json(data={"seconds": plan.total_seconds, "cells": {c.label: s for c, s in plan.seconds.items()}, "searches": searches,
-                                 "usd": {c.label: s * chosen_settings.price_per_hour_usd / 3600 for c, s in plan.seconds.items()}, "peak_bytes": {c.label: b for c, b in plan.memory_bytes.items()}}, indent=None)
+        console.print_json(data=_plan_json(plan, settings), indent=None)
     if plan_only or plan_json:
         return
-    if job:
-        # A server that was started with & ignores interrupts, and its children would as well: Stop must reach this one.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    shelved = store.home / "studies" / digest({"task": task.digest, "command": command})[:16]
-
-    def keep(study) -> None:
-        (study.redacted() if redact else study).save(out / "study.json")
-        # A run that begins again must not hide what the stopped one had measured.
-        if "finished" in study.made or cells_in(shelved / "study.json") <= len(study.cells):
-            study.save(shelved / "study.json")
-
-    with JobProgress(console, plan, job) if job else TerminalProgress(console, plan) as progress:
-        runner.progress = progress
-        probes = abilities(model, store, NEEDED, progress=progress)
-        study = runner.run(plan, findings, probes, keep)
-    study.settings |= {"command": command, "allow_leak": allow_leak, "test_looks": count_test_looks(store, study)}
-    keep(study)
-    decision = conclude(study, chosen_settings)
-    show_decision(console, study, decision)
-    paths = write_report(study.redacted() if redact else study, chosen_settings, out, None if redact else disagreements(study, store, task, allow_scorer_code))
-    if decision.provisional:
-        console.print(f"The full decision, with three draws of the training sample: {full_command(command)}", highlight=False, soft_wrap=True)
-    console.print(f"Report: {paths['html']}", highlight=False, soft_wrap=True)
+    study = _run(bench, plan, findings, asked, command, _Keeper(bench, command, out, redact), job, allow_leak)
+    _conclude(bench, study, settings, command, out, redact, allow_scorer_code)
     if job:
         (job / "finished").touch()
+
+
+def _say_what_runs(task: Task, bench: Bench) -> None:
+    here = bench.model.machine
+    console.print(
+        f"[bold]{task.name}[/bold] with {bench.model.name} on {here.device} ({here.name}, {here.dtype}, "
+        f"{here.threads} threads)",
+        highlight=False,
+    )
+
+
+def _warn_of_long_items(bench: Bench) -> None:
+    """Say which test items can't fit the window: they end as errors and count as not right."""
+    from lab.schema import Prompt
+
+    task, model, reserve = bench.task, bench.model, bench.decoding.max_tokens
+    long = [s.id for s in task.test if model.misfit(Prompt(task.instruction, s.input), reserve)]
+    if len(long) == len(task.test):
+        raise LabError(
+            f"{task.folder}: no test item fits the window of {model.name} ({model.window} tokens, {reserve} kept for "
+            "the answer); take another model"
+        )
+    if long:
+        console.print(
+            f"[yellow]warning [/] {len(long)} test items are longer than the window of {model.window} tokens and will "
+            f"count as errors: {', '.join(long[:5])}",
+            highlight=False,
+        )
+
+
+def _look_ahead(bench: Bench, plan: Plan, asked, budget_seconds: float | None) -> None:
+    """Fill in what the plan will take and can show, and drop what a budget does not hold."""
+    from lab.flow.forecast import Forecast
+    from lab.flow.plan import apply_budget
+    from lab.flow.probing import NEEDED
+    from lab.measure.statistics import detectable_difference
+
+    test = bench.task.test
+    plan.detectable = detectable_difference(len(test), len({s.group or s.id for s in test}))
+    Forecast(bench, plan, asked).fill_in(NEEDED)
+    apply_budget(plan, budget_seconds)
+
+
+def _plan_json(plan: Plan, settings: Settings) -> dict:
+    searches = plan.search_seconds | plan.middle_search_seconds
+    hour = settings.price_per_hour_usd / 3600
+    return {
+        "seconds": plan.total_seconds,
+        "cells": {c.label: s for c, s in plan.seconds.items()},
+        "searches": {f"{name} {size}": s for (name, size), s in searches.items()},
+        "usd": {c.label: s * hour for c, s in plan.seconds.items()},
+        "peak_bytes": {c.label: b for c, b in plan.memory_bytes.items()},
+    }
+
+
+class _Keeper:
+    """Writes the study as it grows: beside the report, and on the user's shelf."""
+
+    def __init__(self, bench: Bench, command: str, out: Path, redact: bool) -> None:
+        name = digest({"task": bench.task.digest, "command": command})[:16]
+        self.shelved = bench.store.home / "studies" / name / "study.json"
+        self.out, self.redact = out, redact
+
+    def __call__(self, study: Study) -> None:
+        (study.redacted() if self.redact else study).save(self.out / "study.json")
+        # A run that begins again must not hide what the stopped one had measured.
+        if "finished" in study.made or cells_in(self.shelved) <= len(study.cells):
+            study.save(self.shelved)
 
 
 def cells_in(path: Path) -> int:
@@ -103,34 +189,58 @@ def cells_in(path: Path) -> int:
         return 0
 
 
+def _run(
+    bench: Bench, plan: Plan, findings, asked, command: str, keep: _Keeper, job: Path | None, allow_leak: bool
+) -> Study:
+    """All cells of the plan, with progress."""
+    from lab.commands.progress import JobProgress, TerminalProgress
+    from lab.flow.looks import count_test_looks
+    from lab.flow.probing import NEEDED, abilities
+    from lab.flow.runner import Runner
+
+    if job:
+        # A server that was started with & ignores interrupts, and its children would as well: Stop must reach this one.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    with JobProgress(console, plan, job) if job else TerminalProgress(console, plan) as progress:
+        runner = Runner(bench, asked, progress)
+        study = runner.run(plan, findings, abilities(runner.prober, NEEDED), keep)
+    study.settings |= {
+        "command": command,
+        "allow_leak": allow_leak,
+        "test_looks": count_test_looks(bench.store, study),
+    }
+    keep(study)
+    return study
+
+
+def _conclude(
+    bench: Bench, study: Study, settings: Settings, command: str, out: Path, redact: bool, allow_scorer_code: bool
+) -> None:
+    """The decision in the terminal, and the report."""
+    from lab.commands.terminal import show_decision
+    from lab.decide import decide as conclude
+    from lab.report.items import disagreements
+    from lab.report.write import write_report
+
+    decision = conclude(study, settings)
+    show_decision(console, study, decision)
+    items = None if redact else disagreements(study, bench.store, bench.task, allow_scorer_code)
+    paths = write_report(study.redacted() if redact else study, settings, out, items)
+    if decision.provisional:
+        console.print(
+            f"The full decision, with three draws of the training sample: {full_command(command)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(f"Report: {paths['html']}", highlight=False, soft_wrap=True)
+
+
 def full_command(command: str) -> str:
     """The user's own command with three seeds and nothing left out but ``--fresh``."""
-    words = shlex.split(command)
     kept, skip = [], False
-    for word in words:
+    for word in shlex.split(command):
         if skip or word in ("--seeds", "--fresh") or word.startswith("--seeds="):
             skip = word == "--seeds" and not skip
             continue
         kept.append(word)
     return shlex.join([*kept, "--seeds", "3"])
-
-
-def _warn_of_long_items(console: Console, runner) -> None:
-    """Say which test items can't fit the window: they end as errors and count as not right."""
-    from lab.schema import Prompt
-
-    reserve = runner.decoding.max_tokens
-    long = [s.id for s in runner.task.test if runner.model.encode(Prompt(runner.task.instruction, s.input), reserve).error]
-    if len(long) == len(runner.task.test):
-        raise LabError(f"{runner.task.folder}: no test item fits the window of {runner.model.name} ({runner.model.window} tokens, {reserve} kept for the answer); take another model")
-    if long:
-        console.print(f"[yellow]warning [/] {len(long)} test items are longer than the window of {runner.model.window} tokens and will count as errors: {', '.join(long[:5])}", highlight=False)
-
-
-def count_test_looks(store, study) -> int:
-    """How many specs have been completed on exactly these test items, ever, in this store, and how often a person looked: each is a look."""
-    keys = {c.evaluation for c in study.cells if c.evaluation}
-    wanted = {e.record["what"]["items"] for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.key in keys}
-    people = store.home / "looks" / f"{study.task['digest'][:16]}.jsonl"
-    specs = {e.key for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.record["what"].get("items") in wanted}
-    return len(specs) + (len(people.read_text(encoding="utf-8").splitlines()) if people.exists() else 0)

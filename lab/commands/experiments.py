@@ -3,110 +3,195 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
+import typer
 from rich.table import Table
 
-from lab.commands.setting import make_runner
+from lab.commands.options import (
+    DEFAULT_MODEL,
+    Device,
+    Embedder,
+    Folder,
+    GeneralText,
+    ModelName,
+    PriceFile,
+    Probes,
+    console,
+    numbers,
+    repeated,
+)
 from lab.schema import LabError
-from lab.tasks.check import require_sound
-from lab.tasks.task import load_task
 
 
-def run_sweep(console: Console, *, command: str, folder: Path, out: Path, axes: list[str], method_name: str, size: int, seeds: int, model_name: str, device: str, embedder: str,
-              probe_folders: list[Path], general_text: Path | None) -> None:
-    """Run the settings one by one and write what they learned and forgot."""
-    from lab.measure.levers import outcomes
-    from lab.methods import method
-    from lab.report.sweep import write_sweep
-    from lab.sweep import read_axes, sweep
-    from lab.terminal import PointProgress
+def sweep(
+    task: Folder,
+    out: Annotated[Path, typer.Option(help="folder to write sweep.json and sweep.md to")],
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(help="a lever and its values, such as replay=0.01,0.05,0.25; may stand several times"),
+    ] = None,
+    method: Annotated[str, typer.Option(help="an arm that trains")] = "lora",
+    size: Annotated[int, typer.Option(help="labelled examples")] = 400,
+    seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 1,
+    model: ModelName = DEFAULT_MODEL,
+    device: Device = "auto",
+    embedder: Embedder = "embedder",
+    probes: Probes = None,
+    general_text: GeneralText = None,
+) -> None:
+    """Move one lever of a training at a time: what is learned, what is forgotten."""
+    from lab.commands.progress import PointProgress
+    from lab.commands.workbench import open_bench
+    from lab.experiments.levers.page import write_sweep
+    from lab.experiments.levers.points import Sweep
+    from lab.experiments.levers.run import read_axes
+    from lab.experiments.levers.run import sweep as run
+    from lab.flow.methods import method as method_of
+    from lab.tasks.check import require_sound
+    from lab.tasks.task import load_task
 
-    task, wanted = load_task(folder), read_axes(axes, method(method_name).candidates[0].weights)
-    require_sound(task, False)
-    if not 4 <= size <= len(task.labelled):
-        raise LabError(f"--size {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
-    runner = make_runner(task, model_name, device, embedder, probe_folders, general_text)
-    settings = 1 + sum(map(len, wanted.values()))
-    console.print(f"[bold]{task.name}[/bold] with {runner.model.name}: {method_name} as validation chose it and {settings - 1} other settings, {seeds} seed(s)", highlight=False)
+    read, wanted = load_task(task), read_axes(axis or [], method_of(method).candidates[0].weights)
+    require_sound(read, False)
+    _require_size(read, size, "--size")
+    bench, asked = open_bench(read, model, device, embedder, probes or [], general_text)
+    settings, command = 1 + sum(map(len, wanted.values())), repeated("sweep")
+    console.print(
+        f"[bold]{read.name}[/bold] with {bench.model.name}: {method} as validation chose it and {settings - 1} other "
+        f"settings, {seeds} seed(s)",
+        highlight=False,
+    )
     with PointProgress(console, [1.0] * settings * seeds) as progress:
-        runner.progress = progress
+        bench.progress = progress
 
-        def keep(found) -> None:
+        def keep(found: Sweep) -> None:
             found.command = command
             found.save(out / "sweep.json")
             if "finished" not in found.made:
-                last = outcomes(found)[-1] if not found.points[-1].failed else None
-                progress.point(f"{last.label}: right {100 * last.right:.1f} %, forgets {100 * last.lost.headline.drop:+.1f} points" if last and last.lost.headline else found.points[-1].failed or "measured")
+                progress.point(_point_in_words(found))
 
-        found = sweep(runner, method_name, size, wanted, seeds, keep)
+        found = run(bench, asked, method, size, wanted, seeds, keep)
     console.print(f"Sweep: {write_sweep(found, out)}", highlight=False, soft_wrap=True)
 
 
-def run_why(console: Console, *, command: str, folder: Path, out: Path, sizes: list[int], model_name: str, device: str) -> None:
-    """Measure the accounts and write the page."""
-    from lab.forecast import why_seconds
-    from lab.report.why import write_why
-    from lab.terminal import PointProgress, minutes
-    from lab.why import why
+def _require_size(task, size: int, flag: str) -> None:
+    if not 4 <= size <= len(task.labelled):
+        raise LabError(f"{flag} {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
 
-    task = load_task(folder)
-    sizes = sorted(set(sizes)) or [len(task.labelled)]
-    for size in sizes:
-        if not 4 <= size <= len(task.labelled):
-            raise LabError(f"--sizes {size}: from 4 to the {len(task.labelled)} labelled items of {task.name}")
-    runner = make_runner(task, model_name, device)
-    forecasts = why_seconds(runner, sizes)
-    console.print(f"[bold]{task.name}[/bold] with {runner.model.name}: about {minutes(sum(forecasts))} for {len(forecasts)} points, less where results are stored", highlight=False)
+
+def _point_in_words(found) -> str:
+    """What a sweep's last point showed."""
+    from lab.experiments.levers.points import measured
+
+    if found.points[-1].failed:
+        return found.points[-1].failed
+    last = measured(found)[-1]
+    if not last.lost.headline:
+        return "measured"
+    drop = 100 * last.lost.headline.drop
+    return f"{last.label}: right {100 * last.right:.1f} %, forgets {drop:+.1f} points"
+
+
+def why(
+    task: Folder,
+    out: Annotated[Path, typer.Option(help="folder to write why.json and why_cheap.html to")],
+    sizes: Annotated[str, typer.Option(help="labelled examples")] = "100,400",
+    model: ModelName = DEFAULT_MODEL,
+    device: Device = "auto",
+) -> None:
+    """Why is fine-tuning so cheap? Pretraining beside LoRA, full fine-tuning and training from scratch."""
+    from lab.commands.progress import PointProgress
+    from lab.commands.workbench import open_bench
+    from lab.experiments.why.page import write_why
+    from lab.experiments.why.run import why as run
+    from lab.experiments.why.run import why_seconds
+    from lab.report.words import minutes
+    from lab.tasks.task import load_task
+
+    read, command = load_task(task), repeated("why")
+    wanted = sorted(set(numbers(sizes, "--sizes"))) or [len(read.labelled)]
+    for size in wanted:
+        _require_size(read, size, "--sizes")
+    bench, _ = open_bench(read, model, device)
+    forecasts = why_seconds(bench, wanted)
+    console.print(
+        f"[bold]{read.name}[/bold] with {bench.model.name}: about {minutes(sum(forecasts))} for {len(forecasts)} "
+        "points, less where results are stored",
+        highlight=False,
+    )
     with PointProgress(console, forecasts) as progress:
-        runner.progress = progress
+        bench.progress = progress
 
         def keep(found, words: str) -> None:
             found.command = command
             found.save(out / "why.json")
             progress.point(words)
 
-        found = why(runner, sizes, keep)
+        found = run(bench, wanted, keep)
     console.print(f"Page: {write_why(found, out)}", highlight=False, soft_wrap=True)
 
 
-def run_memory(console: Console, config: str, batch: int, sequence: int, rank: int, checkpointing: bool) -> None:
-    """GiB by method and by what holds them."""
-    from dataclasses import asdict
+def memory(
+    config: Annotated[str, typer.Argument(help="a model's config.json, or the name of a known shape")],
+    batch: int = 1,
+    sequence: int = 1024,
+    rank: int = 16,
+    checkpointing: Annotated[bool, typer.Option(help="recompute activations in the backward pass")] = True,
+) -> None:
+    """Memory to train a model in full, with LoRA and with QLoRA, from its config.json alone."""
+    from lab.measure.memory import FOOTPRINTS, cache_bytes, forecast_training
 
-    from lab.measure.flops import Shape
-    from lab.measure.memory import METHODS, cache_bytes, forecast_training, known_shapes
-
-    shapes, path = known_shapes(), Path(config)
-    if config in shapes:
-        shape = shapes[config][0]
-    elif path.is_file() or (path / "config.json").is_file():
-        try:
-            shape = Shape.of(json.loads((path if path.is_file() else path / "config.json").read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise LabError(f"{config}: no JSON ({error})") from None
-    else:
-        raise LabError(f"{config}: no such file, and no known shape; one of {', '.join(shapes)}")
+    shape = _shape(config)
     for name, value in (("batch", batch), ("sequence", sequence), ("rank", rank)):
         if value < 1:
             raise LabError(f"--{name} {value}: a whole number from 1")
     table = Table(box=None, pad_edge=False)
-    found = {m: forecast_training(shape, m, batch=batch, sequence=sequence, rank=rank, checkpointing=checkpointing) for m in METHODS}
+    found = {
+        m: forecast_training(shape, m, batch=batch, sequence=sequence, rank=rank, checkpointing=checkpointing)
+        for m in FOOTPRINTS
+    }
     for column in ("GiB", *asdict(found["full"]), "in all"):
         table.add_column(column, justify="left" if column == "GiB" else "right")
     for name, used in found.items():
         table.add_row(name, *(f"{v / 2**30:.2f}" for v in asdict(used).values()), f"{used.total / 2**30:.1f}")
-    console.print(f"{shape.parameters / 1e9:.3f} B parameters, batch {batch}, {sequence} tokens, rank {rank}, bf16, checkpointing {'on' if checkpointing else 'off'}", highlight=False)
+    console.print(
+        f"{shape.parameters / 1e9:.3f} B parameters, batch {batch}, {sequence} tokens, rank {rank}, bf16, "
+        f"checkpointing {'on' if checkpointing else 'off'}",
+        highlight=False,
+    )
     console.print(table)
-    console.print(f"To serve: {shape.parameters * 2 / 2**30:.2f} GiB of weights and {cache_bytes(shape, batch, sequence) / 2**30:.3f} GiB of KV cache.", highlight=False)
+    console.print(
+        f"To serve: {shape.parameters * 2 / 2**30:.2f} GiB of weights and "
+        f"{cache_bytes(shape, batch, sequence) / 2**30:.3f} GiB of KV cache.",
+        highlight=False,
+    )
 
 
-def run_prices(console: Console, file: Path | None) -> None:
-    """One line a price."""
-    from lab.prices import read_prices
+def _shape(config: str):
+    """The shape of a known name or of a config.json (or of the folder that holds it)."""
+    from lab.measure.flops import Shape
+    from lab.measure.memory import known_shapes
+
+    shapes, path = known_shapes(), Path(config)
+    if config in shapes:
+        return shapes[config][0]
+    file = path if path.is_file() else path / "config.json"
+    if not file.is_file():
+        raise LabError(f"{config}: no such file, and no known shape; one of {', '.join(shapes)}")
+    try:
+        return Shape.of(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise LabError(f"{config}: no JSON ({error})") from None
+
+
+def prices(file: PriceFile = None) -> None:
+    """List the price table: what each price is, where it comes from and when it was read."""
+    from lab.measure.prices import read_prices
 
     for price in read_prices(file):
         console.print(f"{price.name:<24} {price.words}", highlight=False, markup=False, soft_wrap=True)
-        console.print(f"{'':<24} {price.date}: {price.source}", style="dim", highlight=False, markup=False, soft_wrap=True)
+        source = f"{'':<24} {price.date}: {price.source}"
+        console.print(source, style="dim", highlight=False, markup=False, soft_wrap=True)
     console.print("Take one with: lab decide ... --price NAME; your own table with --prices FILE.", highlight=False)

@@ -3,55 +3,95 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from rich.console import Console
+import typer
 
+from lab.commands.options import DEFAULT_MODEL, Device, Embedder, ModelName, console
 from lab.schema import LabError
 
 
-def run_pretrain(console: Console, work: Path, text: str, size: str, tokens: float | None, device: str, compile_model: bool) -> None:
-    """Pretrain, with progress and time left."""
+def pretrain(
+    work: Annotated[Path, typer.Option(help="folder of checkpoints, log and result; outside the checkout")],
+    text: Annotated[str, typer.Option(help="plain English text (.txt or .gz, form feeds between documents), or none")],
+    size: Annotated[str, typer.Option(help="nano or small")] = "nano",
+    tokens: Annotated[float | None, typer.Option(help="millions of tokens")] = None,
+    device: Device = "auto",
+    compile: Annotated[bool, typer.Option(help="torch.compile; needs a C++ compiler on a CPU")] = True,
+) -> None:
+    """Pretrain a base model on the generated world; goes on where it stopped."""
     from dataclasses import replace
 
     from lab.models.device import can_compile, machine
-    from lab.terminal import minutes
-    from lab.world.pretrain import SIZES, pretrain
+    from lab.report.words import minutes
+    from lab.world.pretrain import SIZES
+    from lab.world.pretrain import pretrain as make
 
     if size not in SIZES:
         raise LabError(f"--size {size}: one of {', '.join(SIZES)}")
     config = SIZES[size] if tokens is None else replace(SIZES[size], tokens=int(tokens * 1e6))
     here = machine(device)
-    compiling = compile_model and can_compile(here)
-    console.print(f"{size} on {here.device} ({here.name}, {here.dtype}), torch.compile {'on' if compiling else 'off'}", highlight=False)
+    compiling = compile and can_compile(here)
+    console.print(
+        f"{size} on {here.device} ({here.name}, {here.dtype}), torch.compile {'on' if compiling else 'off'}",
+        highlight=False,
+    )
 
     def say(line: dict[str, Any]) -> None:
         if line["step"] % 100 <= 1:
             left = line["seconds"] / line["step"] * (line["steps"] - line["step"])
-            console.print(f"step {line['step']}/{line['steps']}  {line['tokens'] / 1e6:.1f}M tokens  loss {line['loss']:.3f}  about {minutes(left)} left", highlight=False)
+            console.print(
+                f"step {line['step']}/{line['steps']}  {line['tokens'] / 1e6:.1f}M tokens  loss {line['loss']:.3f}  "
+                f"about {minutes(left)} left",
+                highlight=False,
+            )
 
-    folder = pretrain(config, None if text == "none" else Path(text), work, here, compile_model=compiling, report=say)
+    source = None if text == "none" else Path(text)
+    folder = make(config, source, work, here, compile_model=compiling, report=say)
     console.print(f"model: {folder}; measure it with: lab card --model {folder}", highlight=False, soft_wrap=True)
 
 
-def run_card(console: Console, model_name: str, text: str, device: str, out: Path | None) -> None:
-    """Measure the probes and write the model's card."""
-    from lab.cards import write_model_card
+def train_embedder(
+    text: Annotated[str, typer.Option(help="plain English text, or none")],
+    out: Annotated[Path, typer.Option(help="folder to write")],
+    epochs: int = 3,
+) -> None:
+    """Train the static embedder."""
+    from lab.world.embedder import train_embedder as train
+
+    console.print(str(train(None if text == "none" else Path(text), out, epochs=epochs)))
+
+
+def card(
+    model: ModelName = DEFAULT_MODEL,
+    text: Annotated[str, typer.Option(help="the pretraining text, for the likelihood of its held-out part")] = "none",
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(help="file to write; the model's own README.md by default")] = None,
+) -> None:
+    """Measure a base model's probes and write its card."""
+    from lab.experiments.cards import write_model_card
     from lab.models.device import machine
-    from lab.models.local import folder_of, load_model
+    from lab.models.folders import folder_of
+    from lab.models.loading import load_model
     from lab.store import Store
 
-    model = load_model(model_name, machine(device))
-    folder = folder_of(model_name)
-    path = write_model_card(model, folder, None if text == "none" else Path(text), Store(committed=None), out or folder / "README.md")
-    console.print(path.read_text(), highlight=False, markup=False)
+    loaded, folder = load_model(model, machine(device)), folder_of(model)
+    source = None if text == "none" else Path(text)
+    _show(write_model_card(loaded, folder, source, Store(committed=None), out or folder / "README.md"))
+
+
+def embedder_card(
+    queries: Annotated[Path, typer.Argument(help="JSONL files' folder with question and context fields")],
+    embedder: Embedder = "embedder",
+    out: Annotated[Path | None, typer.Option(help="file to write")] = None,
+) -> None:
+    """Measure an embedder's recall beside BM25 and write its card."""
+    from lab.experiments.cards import write_embedder_card
+    from lab.models.folders import folder_of
+
+    _show(write_embedder_card(embedder, queries, out or folder_of(embedder) / "README.md"))
+
+
+def _show(path: Path) -> None:
+    console.print(path.read_text(encoding="utf-8"), highlight=False, markup=False)
     console.print(f"card: {path}", highlight=False, soft_wrap=True)
-
-
-def run_embedder_card(console: Console, queries: Path, embedder: str, out: Path | None) -> None:
-    """Measure recall and write the embedder's card."""
-    from lab.cards import write_embedder_card
-    from lab.models.local import folder_of
-
-    path = write_embedder_card(embedder, queries, out or folder_of(embedder) / "README.md")
-    console.print(path.read_text(), highlight=False, markup=False)

@@ -4,39 +4,70 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
+import typer
 from rich.table import Table
 
-from lab.commands.decide import count_test_looks
+from lab.commands.options import Redact, console, with_settings
+from lab.measure.settings import Settings
 from lab.schema import LabError
 
+if TYPE_CHECKING:
+    from lab.store import Store
+    from lab.study import Study
 
-def run_report(console: Console, path: Path, out: Path | None, redact: bool, settings: dict[str, Any]) -> None:
-    """Reports from a stored study."""
-    from lab.decide import Settings, decide
+
+@with_settings
+def report(
+    study: Annotated[Path, typer.Argument(help="study.json or its folder")],
+    out: Annotated[Path | None, typer.Option(help="folder to write to; the study's own by default")] = None,
+    redact: Redact = False,
+    *,
+    settings: Settings,
+) -> None:
+    """Write HTML, Markdown and JSON from a stored study, without running anything."""
+    from lab.commands.terminal import show_decision
+    from lab.decide import decide
+    from lab.flow.looks import count_test_looks
     from lab.report.items import disagreements, task_of
     from lab.report.write import write_report
     from lab.store import Store
     from lab.study import Study
-    from lab.terminal import show_decision
 
-    file = path / "study.json" if path.is_dir() else path
-    study, chosen_settings = Study.load(file), Settings(**settings)
-    show_decision(console, study, decide(study, chosen_settings))
-    store = Store()
-    study.settings["test_looks"] = max(study.settings.get("test_looks", 0), count_test_looks(store, study))
-    items = None if redact else disagreements(study, store, task_of(study))
-    for made in write_report(study.redacted() if redact else study, chosen_settings, out or file.parent, items).values():
+    file = study / "study.json" if study.is_dir() else study
+    read, store = Study.load(file), Store()
+    show_decision(console, read, decide(read, settings))
+    read.settings["test_looks"] = max(read.settings.get("test_looks", 0), count_test_looks(store, read))
+    items = None if redact else disagreements(read, store, task_of(read))
+    written = write_report(read.redacted() if redact else read, settings, out or file.parent, items)
+    for made in written.values():
         console.print(str(made), highlight=False, soft_wrap=True)
     if items is None and not redact:
         console.print("Without texts: the task's folder or its completions are not at hand.", highlight=False)
 
 
-def run_open(console: Console, edit: bool, port: int) -> None:
-    """Serve the notebooks until Ctrl-C."""
+def share(
+    out: Annotated[Path, typer.Argument(help="folder of the site")],
+    reports: Annotated[
+        list[Path] | None, typer.Argument(help="report folders; all under reports/ and lab-reports/ by default")
+    ] = None,
+) -> None:
+    """Write a static site, an index and the reports, that any static host can serve."""
+    from lab.report.share import share as write
+
+    found = (p.parent for top in ("reports", "lab-reports") for p in sorted(Path(top).glob("*/report.html")))
+    listed = write(out, reports or list(found))
+    console.print(f"{out / 'index.html'}: {len(listed)} reports", highlight=False, soft_wrap=True)
+
+
+def open_(
+    edit: Annotated[bool, typer.Option("--edit", help="open the marimo editor instead")] = False,
+    port: Annotated[int, typer.Option(help="0 takes any that is free")] = 2718,
+) -> None:
+    """Serve the notebooks on 127.0.0.1 and print the address."""
     import subprocess
 
     from lab.live.pages import NOTEBOOKS, PAGES, address, notebook_file
@@ -52,16 +83,8 @@ def run_open(console: Console, edit: bool, port: int) -> None:
     serve(port)
 
 
-def run_share(console: Console, out: Path, folders: list[Path]) -> None:
-    """Copy reports beside an index."""
-    from lab.report.share import share
-
-    listed = share(out, folders or [p.parent for top in ("reports", "lab-reports") for p in sorted(Path(top).glob("*/report.html"))])
-    console.print(f"{out / 'index.html'}: {len(listed)} reports", highlight=False, soft_wrap=True)
-
-
-def run_runs(console: Console) -> None:
-    """One line a study and one a result, damaged ones marked."""
+def runs() -> None:
+    """List what is stored: studies first, then every result."""
     from lab.live.shelf import Shelf
     from lab.store import Store
 
@@ -69,78 +92,120 @@ def run_runs(console: Console) -> None:
     shelf = Shelf.read(store)
     for shelved in shelf.studies:
         study = shelved.study
-        console.print(f"study  {study.task['name']} with {study.model['name']}: {', '.join(study.arms())}; {len(study.cells)} cells, {shelved.path}", highlight=False, markup=False, soft_wrap=True)
+        arms, cells = ", ".join(study.arms()), len(study.cells)
+        line = f"study  {study.task['name']} with {study.model['name']}: {arms}; {cells} cells, {shelved.path}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for text in shelf.damaged:
         console.print(f"damaged  {text}", highlight=False, markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "key", "what", "seconds", "made", "where"):
         table.add_column(column)
-    count = 0
-    for entry in store.entries():
+    entries = store.entries()
+    for entry in entries:
         where = "committed" if entry.committed else "own"
         if entry.damaged:
             table.add_row(entry.kind, entry.key[:12], "damaged", "", "", where)
             continue
-        record = entry.record
-        what = record["what"]
-        words = what.get("probe") or " ".join(str(what.get(k, {}).get("name", "")) for k in ("context", "weights") if isinstance(what.get(k), dict))
-        count += 1
-        table.add_row(entry.kind, entry.key[:12], words + (f" {record['result'].get('split', '')}" if entry.kind == "evaluation" else ""),
-                      f"{record['made'].get('seconds', 0):.1f}", record["made"]["date"][:16], where)
+        made = entry.record["made"]
+        seconds, date = f"{made.get('seconds', 0):.1f}", made["date"][:16]
+        table.add_row(entry.kind, entry.key[:12], _what(entry.record), seconds, date, where)
     console.print(table)
-    console.print(f"{count} results in {store.home} and committed studies", highlight=False, soft_wrap=True)
+    whole = sum(not e.damaged for e in entries)
+    console.print(f"{whole} results in {store.home} and committed studies", highlight=False, soft_wrap=True)
 
 
-def run_keep(console: Console, paths: list[Path], out: Path, texts: bool) -> None:
-    """Copy a study (several on the same data and weights as one) with its choices and training logs, and with ``texts`` its completions, to a folder that can be committed; weights stay behind."""
-    from lab.live.shelf import combine
+def _what(record: dict) -> str:
+    """What a result is of, in a few words."""
+    what = record["what"]
+    parts = (what.get(k) for k in ("context", "weights"))
+    words = what.get("probe") or " ".join(str(p.get("name", "")) for p in parts if isinstance(p, dict))
+    return words + (f" {record['result'].get('split', '')}" if record["kind"] == "evaluation" else "")
+
+
+def keep(
+    studies: Annotated[
+        list[Path],
+        typer.Argument(help="folder of a report with its study.json; several on the same data and model become one"),
+    ],
+    out: Annotated[Path, typer.Option(help="folder to copy to, such as reports/mine")],
+    texts: Annotated[
+        bool, typer.Option(help="also the completions, so that nothing is run twice; --no-texts for private tasks")
+    ] = True,
+    as_deployed: Annotated[
+        bool, typer.Option("--as-deployed", help="put studies of other models on the same data beside the first one's")
+    ] = False,
+) -> None:
+    """Copy a study for committing or sending: results without weights."""
+    from lab.measure.joining import beside, combine
     from lab.report.items import disagreements, task_of
     from lab.report.write import write_report
     from lab.store import Store
     from lab.study import Study
 
-    folders = [path if path.is_dir() else path.parent for path in paths]
-    study, store = combine([Study.load(folder / "study.json") for folder in folders]), Store()
+    folders = [path if path.is_dir() else path.parent for path in studies]
+    read = [Study.load(folder / "study.json") for folder in folders]
+    study, store = (beside(read[0], read[1:]) if as_deployed else combine(read)), Store()
     out.mkdir(parents=True, exist_ok=True)
     shown = study if texts else study.redacted()
     shown.save(out / "study.json")
-    write_report(shown, settings_of_decision(folders[0] / "decision.json"), out, disagreements(study, store, task_of(study)) if texts else None)
-    kept = 0
-    trials = [t for c in study.choices for t in c["trials"]]
-    wanted = [("choice", c["key"]) for c in study.choices]
-    wanted += [("adaptation", k) for k in [*(c.adaptation for c in study.cells), *(t["adaptation"] for t in trials)] if k]
-    wanted += [("adaptation", start) for kind, key in list(wanted) if kind == "adaptation" and (entry := store.find(kind, key)) and (start := entry.record["what"]["start"])]
-    if texts:
-        completed = [*(k for c in study.cells for k in (c.evaluation, c.validation_evaluation)), *(t["evaluation"] for t in trials), *(p["evaluation"] for p in study.probes.values()), *(p.evaluation for p in study.probed)]
-        wanted += [("evaluation", k) for k in completed if k]
-    for kind, key in dict.fromkeys(wanted):
-        entry = store.find(kind, key)
-        # What another study in the same folder holds already is read from there.
-        if entry is None or (entry.committed and entry.folder.resolve().is_relative_to(out.resolve().parent) and not entry.folder.resolve().is_relative_to(out.resolve())):
-            continue
-        target = out / "results" / kind / key
-        target.mkdir(parents=True, exist_ok=True)
-        if target.resolve() == entry.folder.resolve():
-            continue
-        for name in ("record.json", "completions.parquet"):
-            if (entry.folder / name).exists():
-                shutil.copyfile(entry.folder / name, target / name)
-        kept += 1
+    items = disagreements(study, store, task_of(study)) if texts else None
+    write_report(shown, settings_of_decision(folders[0] / "decision.json"), out, items)
+    kept = sum(_copy(store, kind, key, out) for kind, key in dict.fromkeys(_results_of(study, store, texts)))
     console.print(f"{out}: study and {kept} results, no weights", highlight=False, soft_wrap=True)
 
 
-def settings_of_decision(path: Path):
-    """The settings that a written decision was made with; the defaults where there is none."""
-    from lab.decide import Settings
+def _results_of(study: Study, store: Store, texts: bool) -> Iterator[tuple[str, str]]:
+    """(kind, key) of everything that a study rests on; completions with ``texts`` only."""
+    trials = [t for c in study.choices for t in c.trials]
+    yield from (("choice", c.key) for c in study.choices)
+    for key in filter(None, [*(c.adaptation for c in study.cells), *(t.adaptation for t in trials)]):
+        yield "adaptation", key
+        entry = store.find("adaptation", key)
+        if entry and entry.record["what"]["start"]:
+            yield "adaptation", entry.record["what"]["start"]
+    if texts:
+        evaluations = [
+            *(k for c in study.cells for k in (c.evaluation, c.validation_evaluation)),
+            *(t.evaluation for t in trials),
+            *(p["evaluation"] for p in study.probes.values()),
+            *(p.evaluation for p in study.probed),
+        ]
+        yield from (("evaluation", key) for key in evaluations if key)
 
+
+def _copy(store: Store, kind: str, key: str, out: Path) -> bool:
+    """Copy a result's record and completions; not what another study in the same folder holds already."""
+    entry, target = store.find(kind, key), out / "results" / kind / key
+    if entry is None:
+        return False
+    here, own = entry.folder.resolve(), out.resolve()
+    elsewhere = entry.committed and here.is_relative_to(own.parent) and not here.is_relative_to(own)
+    if elsewhere or here == target.resolve():
+        return False
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("record.json", "completions.parquet"):
+        if (entry.folder / name).exists():
+            shutil.copyfile(entry.folder / name, target / name)
+    return True
+
+
+def settings_of_decision(path: Path) -> Settings:
+    """The settings that a written decision was made with; the defaults where there is none."""
     return Settings(**json.loads(path.read_text(encoding="utf-8"))["settings"]) if path.exists() else Settings()
 
 
-def run_prune(console: Console, **what: Any) -> None:
-    """Remove and say how much was freed."""
+def prune(
+    damaged: Annotated[bool, typer.Option(help="remove damaged and unfinished results")] = False,
+    weights: Annotated[bool, typer.Option(help="remove adaptations (they are trained again where needed)")] = False,
+    older_than_days: Annotated[float | None, typer.Option(help="remove results older than this")] = None,
+    everything: Annotated[bool, typer.Option(help="remove all of your results")] = False,
+) -> None:
+    """Free disk space; committed studies stay."""
     from lab.store import Store
 
-    if not any(what.values()):
+    if not (damaged or weights or everything or older_than_days is not None):
         raise LabError("lab prune: say what: --damaged, --weights, --older-than-days N or --everything")
-    removed, freed = Store().prune(**what)
+    removed, freed = Store().prune(
+        damaged=damaged, weights=weights, older_than_days=older_than_days, everything=everything
+    )
     console.print(f"removed {removed} results, freed {freed / 1e6:.1f} MB", highlight=False)

@@ -1,17 +1,20 @@
 """What every context is: fitted on training items and documents, it builds a Prompt for a sample.
 
-``Passages(k=3).fit(task, tools).build(sample)``
+``Passages(k=3).fit(task, tools).build(sample)``. What the rest of the lab must know of a context it asks the class:
+whether it ``needs_documents``, what it ``asks`` of a base model, which ``controls`` it has, which candidates it offers.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from lab.schema import WORDINGS, LabError, Prompt, Sample, Wording
-from lab.tasks.task import Task
+from lab.schema import WORDINGS, Example, LabError, Passage, Prompt, Sample, Wording
+from lab.tasks.task import Task, samples_digest
 
 
 @dataclass
@@ -37,6 +40,9 @@ class Fitted(ABC):
     index_seconds: float = 0.0
     """What making its index took, embedding included, when it was first made."""
 
+    def __init__(self, context: Context, task: Task) -> None:
+        self.context, self.task = context, task
+
     @abstractmethod
     def build(self, sample: Sample) -> Prompt:
         """The prompt for a sample; a sample never finds itself or its group among the examples."""
@@ -45,6 +51,16 @@ class Fitted(ABC):
         """Work that is cheaper for many samples at once, such as retrieval."""
         return None
 
+    def prompt(self, sample: Sample, examples: Iterable[Sample] = (), passages: Iterable[Passage] = ()) -> Prompt:
+        """A prompt in the context's own wording, with training items as worked examples; best ones first."""
+        return Prompt(
+            self.context.instruction_of(self.task),
+            sample.input,
+            tuple(Example(s.id, s.input, s.target) for s in examples),
+            tuple(passages),
+            self.context.named,
+        )
+
 
 @dataclass(frozen=True)
 class Context(ABC):
@@ -52,7 +68,15 @@ class Context(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    variants: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Presets that it makes with frozen weights: name, and the settings that are fixed; its own name where empty."""
+    bare: ClassVar[bool] = False
+    """Nothing stands in its prompts beside instruction and input."""
     needs_documents: ClassVar[bool] = False
+    controls: ClassVar[tuple[str, ...]] = ()
+    """Modes that show what its passages are worth, run beside each arm: gold ones, random ones."""
+    asks: ClassVar[tuple[str, ...]] = ()
+    """Probes of what it asks of a base as it is; a base that fails all of them can't be asked this way."""
     uses_pool: ClassVar[bool] = False
     """Whether labelled items stand in the prompt, so that data size and seed change it."""
     uses_embedder: ClassVar[bool] = False
@@ -65,13 +89,48 @@ class Context(ABC):
         if self.wording not in WORDINGS:
             raise LabError(f"unknown wording {self.wording!r}; one of {', '.join(WORDINGS)}")
 
+    # What the lab asks of it
+
     @property
     def is_control(self) -> bool:
         """Whether it shows what a context is worth and is no way to work."""
         return False
 
     @property
-    def words(self) -> Wording:
+    def reads_gold(self) -> bool:
+        """Whether it looks at an item's evidence and target: a control only."""
+        return False
+
+    @property
+    def depth(self) -> int:
+        """How many passages stand in its prompts, for recall; 0 where there are none."""
+        return 0
+
+    def control(self, mode: str) -> Self:
+        """The same context as one of its ``controls``."""
+        return replace(self, mode=mode)
+
+    def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
+        """At most ``looks`` candidates for validation to choose from, the simplest first.
+
+        Wordings, with and without the instruction; before ``trained`` weights one is enough, they learn any wording.
+        """
+        if trained:
+            return (self,)
+        return tuple(replace(self, wording=w, instruct=i) for w, i in product(WORDINGS, (True, False)))[:looks]
+
+    def require(self, task: Task) -> None:
+        """Raise LabError where the task lacks what this context needs."""
+        if self.needs_documents and not task.documents:
+            raise LabError(
+                f"{self.name} needs documents, but {task.folder or task.name} has none: add documents.jsonl or "
+                "documents/, or leave out the methods that retrieve"
+            )
+
+    # What it does
+
+    @property
+    def named(self) -> Wording:
         """The wording by its name."""
         return WORDINGS[self.wording]
 
@@ -79,20 +138,13 @@ class Context(ABC):
         """The task's instruction, or none."""
         return task.instruction if self.instruct else ""
 
-    def require(self, task: Task) -> None:
-        """Raise LabError where the task lacks what this context needs."""
-        if self.needs_documents and not task.documents:
-            raise LabError(f"{self.name} needs documents, but {task.folder or task.name} has none: add documents.jsonl or documents/, or leave out the methods that retrieve")
-
     @abstractmethod
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Learn from the task's train split and documents."""
 
     def digest_parts(self, task: Task, tools: Tools) -> dict[str, Any]:
         """What beside the settings changes the prompts: goes into the key."""
-        from lab.tasks.task import samples_digest
-
-        parts: dict[str, Any] = {"instruction": task.instruction if self.instruct else ""}
+        parts: dict[str, Any] = {"instruction": self.instruction_of(task)}
         if self.uses_pool:
             parts["pool"] = samples_digest(task.train)
         if self.needs_documents:
@@ -100,3 +152,8 @@ class Context(ABC):
         if self.uses_embedder:
             parts["embedder"] = tools.embedder.revision
         return parts
+
+
+def without_group(candidates: Iterable[Sample], sample: Sample) -> list[Sample]:
+    """Candidates that are neither the sample nor of its group: else a training item would read its own answer."""
+    return [c for c in candidates if c.id != sample.id and (not sample.group or c.group != sample.group)]

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, ClassVar, Self
 
-from lab.context.base import Context, Fitted, Tools
-from lab.schema import Example, Prompt, Sample
+from lab.context.base import Context, Fitted, Tools, without_group
+from lab.schema import WORDINGS, Prompt, Sample
 from lab.tasks.task import Task
 
-
-def as_example(sample: Sample) -> Example:
-    """A training item as it stands in a prompt."""
-    return Example(sample.id, sample.input, sample.target)
-
-
-def without_group(candidates: list[Sample], sample: Sample) -> list[Sample]:
-    """Candidates that are neither the sample nor of its group: else a training item would read its own answer."""
-    return [c for c in candidates if c.id != sample.id and (not sample.group or c.group != sample.group)]
+COUNTS = (5, 12)
+"""Examples in the prompt that validation chooses between."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +21,23 @@ class FixedExamples(Context):
     """``k`` examples, the same for every item, so that a provider can cache them."""
 
     name: ClassVar[str] = "examples"
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"few_shot": {}}
+    asks: ClassVar[tuple[str, ...]] = ("format_examples", "label_examples")
     uses_pool: ClassVar[bool] = True
 
     k: int = 6
     order: str = "spread"
-    """``spread`` takes targets in turn, so that every label is shown where there is room; ``drawn`` keeps the draw's order."""
+    """``spread`` takes targets in turn, so that every label is shown where there is room; ``drawn`` keeps the draw's
+    order."""
+
+    def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
+        """Numbers of examples, in both wordings where there are looks for it."""
+        wordings = (self.wording,) if trained else WORDINGS
+        return tuple(replace(self, k=k, wording=w) for k, w in product(COUNTS, wordings))[:looks]
 
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Choose the examples from the train split."""
-        pool = list(task.train)
-        return _Fixed(self, task, spread(pool) if self.order == "spread" else pool)
+        return _Fixed(self, task)
 
 
 def spread(pool: list[Sample]) -> list[Sample]:
@@ -49,17 +50,18 @@ def spread(pool: list[Sample]) -> list[Sample]:
 
 
 class _Fixed(Fitted):
-    def __init__(self, context: FixedExamples, task: Task, ordered: list[Sample]) -> None:
-        self.context, self.instruction, self.ordered = context, context.instruction_of(task), ordered
+    def __init__(self, context: FixedExamples, task: Task) -> None:
+        super().__init__(context, task)
+        self.ordered = spread(list(task.train)) if context.order == "spread" else list(task.train)
 
     def build(self, sample: Sample) -> Prompt:
         # A few spare ones, so that leaving out the item's own group still leaves k.
-        chosen = without_group(self.ordered[:self.context.k], sample)
-        for spare in self.ordered[self.context.k:]:
+        chosen = without_group(self.ordered[: self.context.k], sample)
+        for spare in self.ordered[self.context.k :]:
             if len(chosen) >= self.context.k:
                 break
             chosen += without_group([spare], sample)
-        return Prompt(self.instruction, sample.input, tuple(as_example(s) for s in chosen), wording=self.context.words)
+        return self.prompt(sample, chosen)
 
 
 @dataclass(frozen=True)
@@ -67,36 +69,42 @@ class NearestExamples(Context):
     """The ``k`` training items most like the input, best next to it."""
 
     name: ClassVar[str] = "nearest"
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"few_shot_nearest": {}}
+    asks: ClassVar[tuple[str, ...]] = ("format_examples", "label_examples")
     uses_pool: ClassVar[bool] = True
     uses_embedder: ClassVar[bool] = True
 
     k: int = 6
     mode: str = "hybrid"
 
+    def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
+        """Numbers of examples, found in either of two ways."""
+        ways = [(5, "lexical"), (12, "hybrid")] if looks < 4 else product(COUNTS, ("lexical", "hybrid"))
+        return tuple(replace(self, k=k, mode=m) for k, m in ways)[:looks]
+
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Index the inputs of the train split."""
         from lab.context.retrieval.search import Searcher
 
-        searcher = Searcher([s.input for s in task.train], self.mode, tools)
-        return _Nearest(self, task, searcher)
+        return _Nearest(self, task, Searcher([s.input for s in task.train], self.mode, tools))
 
 
 class _Nearest(Fitted):
     def __init__(self, context: NearestExamples, task: Task, searcher) -> None:
-        self.context, self.task, self.searcher = context, task, searcher
-        self.instruction, self.index_seconds = context.instruction_of(task), searcher.index_seconds
+        super().__init__(context, task)
+        self.searcher, self.index_seconds = searcher, searcher.index_seconds
         self._found: dict[str, list[int]] = {}
 
     def prepare(self, samples: list[Sample]) -> None:
         wanted = [s for s in samples if s.id not in self._found]
         # Spare hits make up for the item's own group, which is left out.
-        for sample, hits in zip(wanted, self.searcher.search([s.input for s in wanted], self.context.k + 16)):
-            self._found[sample.id] = [index for index, _ in hits]
+        found = self.searcher.search([s.input for s in wanted], self.context.k + 16)
+        self._found |= {s.id: [index for index, _ in hits] for s, hits in zip(wanted, found)}
 
     def build(self, sample: Sample) -> Prompt:
         self.prepare([sample])
-        candidates = without_group([self.task.train[i] for i in self._found[sample.id]], sample)
-        return Prompt(self.instruction, sample.input, tuple(as_example(s) for s in candidates[:self.context.k]), wording=self.context.words)
+        nearest = without_group([self.task.train[i] for i in self._found[sample.id]], sample)
+        return self.prompt(sample, nearest[: self.context.k])
 
 
 @dataclass(frozen=True)
@@ -108,16 +116,18 @@ class RandomExamples(Context):
 
     k: int = 6
 
+    @property
+    def is_control(self) -> bool:
+        """It shows what choosing the examples is worth."""
+        return True
+
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Keep the train split to draw from."""
         return _Random(self, task)
 
 
 class _Random(Fitted):
-    def __init__(self, context: RandomExamples, task: Task) -> None:
-        self.context, self.task, self.instruction = context, task, context.instruction_of(task)
-
     def build(self, sample: Sample) -> Prompt:
-        pool = without_group(list(self.task.train), sample)
-        chosen = random.Random(f"examples {sample.id}").sample(pool, min(self.context.k, len(pool)))
-        return Prompt(self.instruction, sample.input, tuple(as_example(s) for s in chosen), wording=self.context.words)
+        pool = without_group(self.task.train, sample)
+        count = min(self.context.k, len(pool))
+        return self.prompt(sample, random.Random(f"examples {sample.id}").sample(pool, count))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lab.context.base import Context, Fitted, Tools
 from lab.schema import Prompt, Sample
@@ -15,6 +15,9 @@ class NoContext(Context):
     """The instruction and the input."""
 
     name: ClassVar[str] = "none"
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"zero_shot": {}}
+    bare: ClassVar[bool] = True
+    asks: ClassVar[tuple[str, ...]] = ("instruction",)
 
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Nothing to learn."""
@@ -22,8 +25,5 @@ class NoContext(Context):
 
 
 class _Plain(Fitted):
-    def __init__(self, context: NoContext, task: Task) -> None:
-        self.context, self.instruction = context, context.instruction_of(task)
-
     def build(self, sample: Sample) -> Prompt:
-        return Prompt(self.instruction, sample.input, wording=self.context.words)
+        return self.prompt(sample)

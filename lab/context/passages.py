@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, ClassVar, Self
 
-from lab.context.base import Context, Fitted, Tools
-from lab.context.examples import as_example, spread, without_group
+from lab.context.base import Context, Fitted, Tools, without_group
+from lab.context.examples import spread
 from lab.context.retrieval.chunking import chunk_documents
 from lab.schema import LabError, Passage, Prompt, Sample
 from lab.tasks.task import Task
@@ -18,11 +19,14 @@ class Passages(Context):
     """The ``k`` best passages for the input; with ``examples`` also that many fixed worked examples."""
 
     name: ClassVar[str] = "passages"
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"rag": {}, "few_shot_rag": {"examples": 4}}
     needs_documents: ClassVar[bool] = True
+    controls: ClassVar[tuple[str, ...]] = ("oracle", "random")
 
     k: int = 3
     mode: str = "hybrid"
-    """``dense`` (FAISS), ``lexical`` (BM25), ``hybrid`` (reciprocal rank fusion of both), or the controls ``oracle`` and ``random``."""
+    """``dense`` (FAISS), ``lexical`` (BM25), ``hybrid`` (reciprocal rank fusion of both), or the controls ``oracle``
+    and ``random``."""
     chunk_tokens: int = 120
     overlap_tokens: int = 20
     examples: int = 0
@@ -35,9 +39,24 @@ class Passages(Context):
             raise LabError(f"unknown retrieval mode {self.mode!r}; one of {', '.join(self.MODES)}")
 
     @property
+    def asks(self) -> tuple[str, ...]:
+        """Reading among passages, or following the examples beside them."""
+        return ("reading_5", "format_examples") if self.examples else ("reading_5",)
+
+    @property
     def is_control(self) -> bool:
         """Gold and random passages."""
-        return self.mode in ("oracle", "random")
+        return self.mode in self.controls
+
+    @property
+    def reads_gold(self) -> bool:
+        """Gold passages are those of the item's evidence."""
+        return self.mode == "oracle"
+
+    @property
+    def depth(self) -> int:
+        """``k``"""
+        return self.k
 
     @property
     def uses_pool(self) -> bool:
@@ -49,6 +68,16 @@ class Passages(Context):
         """Only where search is dense."""
         return self.mode in ("dense", "hybrid")
 
+    def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
+        """Few passages or more, found by words, by meaning or by both."""
+        if looks < 4:
+            ways = [(1, "lexical"), (3, "hybrid")]
+        elif self.examples:
+            ways = list(product((1, 3), ("lexical", "hybrid")))
+        else:
+            ways = [(1, "lexical"), (3, "lexical"), (3, "hybrid"), (3, "dense")]
+        return tuple(replace(self, k=k, mode=m) for k, m in ways)[:looks]
+
     def require(self, task: Task) -> None:
         """Documents are needed, and for oracle passages also known evidence."""
         super().require(task)
@@ -57,24 +86,23 @@ class Passages(Context):
 
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Chunk and index the documents."""
-        passages = chunk_documents(task.documents, self.chunk_tokens, self.overlap_tokens)
-        pool = spread(list(task.train)) if self.examples else []
-        return _Retrieved(self, task, passages, pool, tools)
+        return _Retrieved(self, task, tools)
 
 
 class _Retrieved(Fitted):
-    def __init__(self, context: Passages, task: Task, passages: list[Passage], pool: list[Sample], tools: Tools) -> None:
-        self.context, self.task, self.passages, self.pool = context, task, passages, pool
-        self.instruction = context.instruction_of(task)
+    def __init__(self, context: Passages, task: Task, tools: Tools) -> None:
+        super().__init__(context, task)
+        self.passages = chunk_documents(task.documents, context.chunk_tokens, context.overlap_tokens)
+        self.pool = spread(list(task.train)) if context.examples else []
         self._found: dict[str, list[Passage]] = {}
         self._searcher = None
-        if context.mode not in ("oracle", "random"):
+        if not context.is_control:
             from lab.context.retrieval.search import Searcher
 
-            self._searcher = Searcher([p.text for p in passages], context.mode, tools)
+            self._searcher = Searcher([p.text for p in self.passages], context.mode, tools)
             self.index_seconds = self._searcher.index_seconds
         self._by_document: dict[str, list[Passage]] = {}
-        for passage in passages:
+        for passage in self.passages:
             self._by_document.setdefault(passage.document_id, []).append(passage)
 
     def prepare(self, samples: list[Sample]) -> None:
@@ -82,17 +110,23 @@ class _Retrieved(Fitted):
         if self.context.mode == "oracle":
             found = [self._oracle(s) for s in wanted]
         elif self.context.mode == "random":
-            found = [random.Random(f"passages {s.id}").sample(self.passages, min(self.context.k, len(self.passages))) for s in wanted]
+            found = [self._drawn(s) for s in wanted]
         else:
-            found = [[self.passages[i] for i, _ in hits] for hits in self._searcher.search([s.input for s in wanted], self.context.k)]
+            hits = self._searcher.search([s.input for s in wanted], self.context.k)
+            found = [[self.passages[i] for i, _ in h] for h in hits]
         self._found |= {s.id: passages for s, passages in zip(wanted, found)}
 
     def _oracle(self, sample: Sample) -> list[Passage]:
         """Passages of the evidence documents; of a long one those that hold the target, if any do, come first."""
         gold = [p for e in sample.evidence for p in self._by_document.get(e, [])]
-        return sorted(gold, key=lambda p: sample.target.lower() not in p.text.lower())[:self.context.k]
+        return sorted(gold, key=lambda p: sample.target.lower() not in p.text.lower())[: self.context.k]
+
+    def _drawn(self, sample: Sample) -> list[Passage]:
+        count = min(self.context.k, len(self.passages))
+        return random.Random(f"passages {sample.id}").sample(self.passages, count)
 
     def build(self, sample: Sample) -> Prompt:
         self.prepare([sample])
-        examples = without_group(self.pool[:self.context.examples + 8], sample)[:self.context.examples]
-        return Prompt(self.instruction, sample.input, tuple(as_example(s) for s in examples), tuple(self._found[sample.id]), self.context.words)
+        # A few spare examples, so that leaving out the item's own group still leaves enough.
+        examples = without_group(self.pool[: self.context.examples + 8], sample)[: self.context.examples]
+        return self.prompt(sample, examples, self._found[sample.id])

@@ -1,7 +1,8 @@
 """A chart on a notebook's page whose drawing is made once: a slider's move changes only its rows.
 
-Building and checking a layered Altair chart takes a tenth of a second to three tenths, more than a slider's whole way to
-the screen may take, and compiling it to Vega takes the browser as long as drawing it. ``live(quality_chart, rows)`` gives what marimo shows for ``quality_chart(rows)``, from a kept drawing.
+Building and checking a layered Altair chart takes a tenth of a second to three tenths, more than a slider's whole way
+to the screen may take, and compiling it to Vega takes the browser as long as drawing it. ``live(quality_chart, rows)``
+gives what marimo shows for ``quality_chart(rows)``, from a kept drawing.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class LiveChart:
 
 
 def live(chart: Callable[..., alt.TopLevelMixin], rows: Sequence[dict[str, Any]], *others: Any) -> LiveChart:
-    """``chart(rows, *others)`` for a function of ``lab.report.charts``, its drawing kept for the same ``others`` (hashable)."""
+    """``chart(rows, *others)`` for a function of ``lab.report.charts``, its drawing kept for the same ``others``
+    (hashable)."""
     drawing = _drawing(chart, others)
     data = [d | {"values": list(rows)} if d["name"] == ROWS else d for d in drawing["data"]]
     return LiveChart(json.dumps(drawing | {"data": data}, allow_nan=False))

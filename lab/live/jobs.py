@@ -1,4 +1,5 @@
-"""Runs in the background: a ``lab decide`` in a process of its own, which survives a closed tab and is seen by every tab.
+"""Runs in the background: a ``lab decide`` in a process of its own, which survives a closed tab and is seen by every
+tab.
 
 ``start(home, ["datasets/triage", "--sizes", "100"])`` gives its Job; the same command started twice runs once.
 """
@@ -19,10 +20,7 @@ import psutil
 from filelock import FileLock
 
 from lab.store import key_of
-from lab.terminal import TerminalProgress
 
-WRITE_EVERY = 0.3
-"""Seconds between two writings of a job's progress."""
 RETRY_SECONDS = 30.0
 """How long a plan that failed is left alone."""
 NICE = 10
@@ -49,7 +47,8 @@ class Job:
 
     @property
     def progress(self) -> dict[str, Any]:
-        """``cells_done``, ``cells``, ``stage``, ``done``, ``total``, ``elapsed_seconds``, ``left_seconds``; empty before it is known."""
+        """``cells_done``, ``cells``, ``stage``, ``done``, ``total``, ``elapsed_seconds``, ``left_seconds``; empty
+        before it is known."""
         return self._read("progress.json")
 
     @property
@@ -88,7 +87,9 @@ def start(home: Path, arguments: list[str]) -> Job:
         for name in ("progress.json", "finished"):
             (job.folder / name).unlink(missing_ok=True)
         with open(job.folder / "log.txt", "w", encoding="utf-8") as log:
-            process = _decide_behind(home, [*arguments, "--job", str(job.folder), "--out", str(job.folder / "report")], log)
+            process = _decide_behind(
+                home, [*arguments, "--job", str(job.folder), "--out", str(job.folder / "report")], log
+            )
         made = {"arguments": arguments, **process, "started": time.time()}
         (job.folder / "job.json").write_text(json.dumps(made), encoding="utf-8")
     return job
@@ -100,8 +101,9 @@ def jobs(home: Path) -> list[Job]:
     return sorted(found, key=lambda j: j._read("job.json").get("started", 0.0), reverse=True)
 
 
-def forecast(home: Path, arguments: list[str], state: str = "") -> dict[str, Any]:
-    """The plan of ``lab decide`` with these arguments: ``cells`` and ``searches`` in seconds, or ``error``; empty while it is being made.
+def planned(home: Path, arguments: list[str], state: str = "") -> dict[str, Any]:
+    """The plan of ``lab decide`` with these arguments: ``cells`` and ``searches`` in seconds, or ``error``; empty while
+    it is being made.
 
     It is made in a process of its own and kept for this ``state`` (of the data and of what is measured). One is made at
     a time: a slider that is drawn over ten sizes must not start ten of them. An error is told for RETRY_SECONDS, then
@@ -135,9 +137,16 @@ def forecast(home: Path, arguments: list[str], state: str = "") -> dict[str, Any
 
 
 def _decide_behind(home: Path, arguments: list[str], output: IO[str]) -> dict[str, Any]:
-    """Start ``lab decide`` beside the notebooks, which go first wherever both want the processor; its ``pid`` and when it was ``created``."""
-    child = subprocess.Popen([sys.executable, "-m", "lab", "decide", *arguments], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-                             env=os.environ | {"LAB_HOME": str(home)})
+    """Start ``lab decide`` beside the notebooks, which go first wherever both want the processor; its ``pid`` and when
+    it was ``created``."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "lab", "decide", *arguments],
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env=os.environ | {"LAB_HOME": str(home)},
+    )
     _children[child.pid] = child
     process = psutil.Process(child.pid)
     process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else NICE)
@@ -159,41 +168,3 @@ def _reap() -> None:
     for pid, process in list(_children.items()):
         if process.poll() is not None:
             _children.pop(pid, None)
-
-
-class JobProgress(TerminalProgress):
-    """Progress lines for the log, and the same as a file for the notebooks."""
-
-    def __init__(self, console, plan, folder: Path) -> None:
-        super().__init__(console, plan)
-        self.folder, self.cells_done, self.words, self.done, self.total, self.written = folder, 0, "", 0, 0, 0.0
-
-    def __exit__(self, kind: object, *error: object) -> None:
-        super().__exit__(kind, *error)
-        self._write(True)
-
-    def stage(self, text: str, total: int) -> None:
-        """A piece of work begins."""
-        self.words, self.done, self.total = text, 0, total
-        self._write(True)
-
-    def advance(self, count: int = 1) -> None:
-        """So many more steps are done."""
-        self.done += count
-        self._write()
-
-    def finished(self, cell, accuracy: float) -> None:
-        """A cell has been measured."""
-        super().finished(cell, accuracy)
-        self.cells_done += 1
-        self._write(True)
-
-    def _write(self, at_once: bool = False) -> None:
-        if not at_once and time.monotonic() - self.written < WRITE_EVERY:
-            return
-        self.written = time.monotonic()
-        state = {"cells_done": self.cells_done, "cells": len(self.plan.cells), "stage": self.words, "done": self.done, "total": self.total,
-                 "elapsed_seconds": self.elapsed, "left_seconds": self.left}
-        temporary = self.folder / "progress.json.tmp"
-        temporary.write_text(json.dumps(state), encoding="utf-8")
-        os.replace(temporary, self.folder / "progress.json")

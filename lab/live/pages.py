@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.live.views import REPOSITORY
 from lab.schema import LabError
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 
 
@@ -25,8 +25,16 @@ PAGES = (
     Page("decide", "Decide", "which method should this task take? Quality, cost, and what would change the verdict"),
     Page("your_task", "Your task", "drop a table and documents, look at the checks, save the task"),
     Page("retrieval", "Retrieval", "type a question, see what is found and what the model gets to read"),
-    Page("rank_and_data", "Rank and data", "the LoRA lab: rank, data size, learning rate, and how many directions the update needed"),
-    Page("cost", "Cost", "what each arm costs at your prices, where two cost the same, and whether a model fits your memory"),
+    Page(
+        "rank_and_data",
+        "Rank and data",
+        "the LoRA lab: rank, data size, learning rate, and how many directions the update needed",
+    ),
+    Page(
+        "cost",
+        "Cost",
+        "what each arm costs at your prices, where two cost the same, and whether a model fits your memory",
+    ),
     Page("forgetting", "Forgetting", "what a training took away, and which levers keep it"),
     Page("why_cheap", "Why cheap", "why fine-tuning costs so little beside pretraining, from this lab's own ledger"),
 )

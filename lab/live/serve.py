@@ -40,7 +40,9 @@ class LocalOnly:
                 if scope["type"] == "websocket":
                     await send({"type": "websocket.close", "code": 4403})
                 else:
-                    await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+                    await send(
+                        {"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]}
+                    )
                     await send({"type": "http.response.body", "body": b"only pages of this machine may ask"})
                 return
         await self.inner(scope, receive, send)

@@ -24,7 +24,10 @@ def keep(home: Path, name: str, contents: bytes) -> Path:
 
 
 def documents(home: Path, files: Sequence[tuple[str, bytes]], folder: str) -> Path | None:
-    """A folder with the uploaded documents, or the folder that was named; None for neither. Raises LabError for a missing folder."""
+    """A folder with the uploaded documents, or the folder that was named; None for neither.
+
+    Raises LabError for a missing folder.
+    """
     if folder and not Path(folder).is_dir():
         raise LabError(f"{folder}: no such folder")
     if not files:

@@ -20,9 +20,15 @@ class Arm:
     """One method at one size and rank, all its seeds."""
 
     name: str
+    """As ``Study.name_of`` says: the method, and the model where it is not the base that matched arms share."""
     cells: tuple[Cell, ...]
     groups: tuple[str, ...]
     rank: int | None = None
+
+    @property
+    def model(self) -> str:
+        """Name of its model; empty for a baseline."""
+        return self.cells[0].model
 
     @property
     def label(self) -> str:
@@ -74,18 +80,26 @@ class Arm:
             return compare(self.table, other.table, self.groups)
         shared = sorted({c.seed for c in self.cells} & {c.seed for c in other.cells})
         if not shared:
-            raise LabError(f"{self.label} and {other.label} have no seed in common; run lab decide without the budget that dropped them")
-        return compare([c.correct for c in self.cells if c.seed in shared], [c.correct for c in other.cells if c.seed in shared], self.groups)
+            raise LabError(
+                f"{self.label} and {other.label} have no seed in common; run lab decide without the budget that "
+                "dropped them"
+            )
+        return compare(
+            [c.correct for c in self.cells if c.seed in shared],
+            [c.correct for c in other.cells if c.seed in shared],
+            self.groups,
+        )
 
     @property
     def _seeded(self) -> bool:
         return self.cells[0].size is not None
 
 
-def best_rank(study: Study, method: str, size: int | None) -> int | None:
-    """The rank with the highest mean validation accuracy among those with the most seeds at a size; the smallest of equals."""
+def best_rank(study: Study, name: str, size: int | None) -> int | None:
+    """The rank with the highest mean validation accuracy among those with the most seeds at a size; the smallest of
+    equals."""
     scores = {}
-    found = {rank: study.cells_of(method, size, rank) for rank in study.ranks(method)}
+    found = {rank: study.cells_of(name, size, rank) for rank in study.ranks(name)}
     most = max((len(cells) for cells in found.values()), default=0)
     for rank, cells in found.items():
         if cells and len(cells) == most:
@@ -93,16 +107,22 @@ def best_rank(study: Study, method: str, size: int | None) -> int | None:
     return max(scores, key=lambda r: (scores[r], -r)) if scores else None
 
 
-def arm_of(study: Study, method: str, size: int | None, rank: int | None = None, control: str | None = None) -> Arm | None:
+def arm_of(
+    study: Study, name: str, size: int | None, rank: int | None = None, control: str | None = None
+) -> Arm | None:
     """One arm; at its best rank by validation where none is given; None where it was not run."""
-    rank = rank if rank is not None else best_rank(study, method, size)
-    cells = sorted(study.cells_of(method, size, rank, control), key=lambda c: c.seed)
-    return Arm(method, tuple(cells), tuple(study.groups), rank) if cells else None
+    rank = rank if rank is not None else best_rank(study, name, size)
+    cells = sorted(study.cells_of(name, size, rank, control), key=lambda c: c.seed)
+    return Arm(name, tuple(cells), tuple(study.groups), rank) if cells else None
 
 
 def arms_at(study: Study, size: int | None = None, rank: int | None = None) -> list[Arm]:
-    """All arms at a size (the largest by default); at ``rank`` where an arm was run with it, else at its best by validation."""
+    """All arms at a size (the largest by default); at ``rank`` where an arm was run with it, else at its best by
+    validation."""
     sizes = study.sizes()
     size = size if size is not None else sizes[-1] if sizes else None
-    found = (arm_of(study, name, size, rank if rank in study.ranks(name) else None) or arm_of(study, name, size) for name in study.arms())
+    found = (
+        arm_of(study, name, size, rank if rank in study.ranks(name) else None) or arm_of(study, name, size)
+        for name in study.arms()
+    )
     return [arm for arm in found if arm]

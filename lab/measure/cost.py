@@ -1,55 +1,23 @@
 """What an arm costs at the user's prices: to make it, to keep it fresh, to answer; and where two arms cost the same.
 
 Pure arithmetic over measured seconds and tokens; the report's page repeats ``monthly_usd`` in JavaScript
-(``report/templates/verdict.js``) and a browser test compares the two::
+(``report/templates/verdict.js``) and tests compare the two::
 
-    monthly_usd(used, Prices(price_per_hour_usd=1.0), requests=50_000) -> Cost(making=..., updates=..., requests=..., people=...)
+    monthly_usd(used, Prices(price_per_hour_usd=1.0), requests=50_000) -> Cost(making=..., requests=..., people=...)
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 
-from scipy import special
-
-from lab.schema import LabError
+from lab.measure.settings import Prices
 
 HOURS_A_MONTH = 730.0
-HOSTINGS = ("shared", "dedicated", "api")
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What the user pays, and how the system will be used."""
-
-    price_per_hour_usd: float = 1.0
-    """Of the machine that trains and serves; an example to be replaced by the user's own."""
-    hosting: str = "shared"
-    """``shared``: only seconds of work are paid; ``dedicated``: whole machines around the clock, idle hours too; ``api``: tokens, at the three prices below."""
-    usd_per_million_prompt_tokens: float = 0.0
-    usd_per_million_cached_tokens: float = 0.0
-    usd_per_million_completion_tokens: float = 0.0
-    months: int = 12
-    """How long the system will run: what is made once is spread over them."""
-    updates_a_month: float = 0.0
-    """How often the knowledge changes: arms that retrieve are indexed again, arms that have studied the documents trained again."""
-    people_usd_per_hour: float = 0.0
-    minutes_a_label: float = 1.0
-    document_hours: float = 0.0
-    evaluation_hours: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.hosting not in HOSTINGS:
-            raise LabError(f"--hosting {self.hosting}: one of {', '.join(HOSTINGS)}")
-        for name in (f.name for f in fields(Prices) if f.name != "hosting"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-                raise LabError(f"--{name.replace('_', '-')} {value}: a number from 0 is needed")
-        if self.months < 1:
-            raise LabError(f"--months {self.months}: at least 1")
-        if self.hosting == "api" and not self.usd_per_million_prompt_tokens + self.usd_per_million_completion_tokens:
-            raise LabError("--hosting api: needs token prices; give --usd-per-million-prompt-tokens and --usd-per-million-completion-tokens, or take one of lab prices")
+CONFIDENCE = 0.95
+Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+"""Normal quantile of the 95 % intervals; the report's page gets it as data."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +60,11 @@ def request_usd(used: Used, prices: Prices) -> float:
     """Dollars a request, where each one costs (idle machines not counted)."""
     if prices.hosting == "api":
         fresh = used.prompt_tokens - used.cached_tokens
-        return (fresh * prices.usd_per_million_prompt_tokens + used.cached_tokens * prices.usd_per_million_cached_tokens
-                + used.completion_tokens * prices.usd_per_million_completion_tokens) / 1e6
+        return (
+            fresh * prices.usd_per_million_prompt_tokens
+            + used.cached_tokens * prices.usd_per_million_cached_tokens
+            + used.completion_tokens * prices.usd_per_million_completion_tokens
+        ) / 1e6
     return used.seconds * prices.price_per_hour_usd / 3600
 
 
@@ -104,13 +75,59 @@ def monthly_usd(used: Used, prices: Prices, requests: float) -> Cost:
     if prices.hosting == "dedicated":
         machines = max(1, math.ceil(requests * used.seconds / (HOURS_A_MONTH * 3600)))
         serving = machines * HOURS_A_MONTH * prices.price_per_hour_usd
-    people = (used.labels * prices.minutes_a_label / 60 + (prices.document_hours if used.reads_documents else 0.0) + prices.evaluation_hours) * prices.people_usd_per_hour
-    return Cost(used.fixed_seconds * hour / prices.months, prices.updates_a_month * used.update_seconds * hour, serving, people / prices.months)
+    people = (
+        used.labels * prices.minutes_a_label / 60
+        + (prices.document_hours if used.reads_documents else 0.0)
+        + prices.evaluation_hours
+    ) * prices.people_usd_per_hour
+    return Cost(
+        used.fixed_seconds * hour / prices.months,
+        prices.updates_a_month * used.update_seconds * hour,
+        serving,
+        people / prices.months,
+    )
+
+
+@dataclass(frozen=True)
+class Priced:
+    """An arm's costs: what was used, at the prices that hold for this arm."""
+
+    label: str
+    used: Used
+    prices: Prices
+
+    @property
+    def flat(self) -> Prices:
+        """On dedicated machines cost is a staircase of whole machines; its line is that of shared seconds."""
+        return replace(self.prices, hosting="shared") if self.prices.hosting == "dedicated" else self.prices
+
+    @property
+    def at_rest(self) -> float:
+        """Dollars a month without a request."""
+        return monthly_usd(self.used, self.flat, 0).total
+
+    @property
+    def at_rest_variance(self) -> float:
+        """Of the mean above, from the seeds' trainings."""
+        return (self.used.fixed_error * self.flat.price_per_hour_usd / 3600 / self.flat.months) ** 2
+
+    @property
+    def each(self) -> float:
+        """Dollars a request."""
+        return request_usd(self.used, self.flat)
+
+    @property
+    def each_variance(self) -> float:
+        """Of the mean above; tokens are counted, not estimated."""
+        return (
+            0.0 if self.flat.hosting == "api" else (self.used.seconds_error * self.flat.price_per_hour_usd / 3600) ** 2
+        )
 
 
 @dataclass(frozen=True)
 class BreakEven:
-    """The monthly volume at which two arms cost the same, with a 95 % interval; None where there is none for a positive volume."""
+    """The monthly volume at which two arms cost the same, with a 95 % interval; None where there is none for a positive
+    volume."""
 
     volume: float | None
     low: float
@@ -120,34 +137,41 @@ class BreakEven:
     """The arm that is cheaper above the volume; where there is no volume the one that is cheaper at every volume."""
 
 
-def break_even(first: tuple[str, Used], second: tuple[str, Used], prices: Prices) -> BreakEven:
-    """Where the two cost lines cross, by Fieller's theorem for the ratio of what one saves at first to what the other saves each time.
+def break_even(first: Priced, second: Priced) -> BreakEven:
+    """Where the two cost lines cross, by Fieller's theorem for the ratio of what one saves at first to what the other
+    saves each time.
 
-    On dedicated machines cost is a staircase of whole machines, so the lines are those of shared seconds; the table says so.
+    On dedicated machines the lines are those of shared seconds; the table says so.
     """
-    (name_a, a), (name_b, b) = first, second
-    flat = replace(prices, hosting="shared") if prices.hosting == "dedicated" else prices
-    hour, api = flat.price_per_hour_usd / 3600, flat.hosting == "api"
-    at_zero = [monthly_usd(u, flat, 0) for u in (a, b)]
-    numerator = at_zero[1].total - at_zero[0].total
-    denominator = request_usd(a, flat) - request_usd(b, flat)
-    numerator_variance = (a.fixed_error**2 + b.fixed_error**2) * (hour / flat.months) ** 2
-    denominator_variance = 0.0 if api else (a.seconds_error**2 + b.seconds_error**2) * hour**2
-    low, high = fieller(numerator, numerator_variance, denominator, denominator_variance)
-    volume = numerator / denominator if denominator else None
+    saved_at_rest, saved_each = second.at_rest - first.at_rest, first.each - second.each
+    low, high = fieller(
+        saved_at_rest,
+        first.at_rest_variance + second.at_rest_variance,
+        saved_each,
+        first.each_variance + second.each_variance,
+    )
+    volume = saved_at_rest / saved_each if saved_each else None
     if volume is None or volume <= 0:
         # One line lies below the other everywhere: it begins lower or rises less, and never the other way round.
-        cheaper = name_a if numerator > 0 or (numerator == 0 and denominator < 0) else name_b if numerator < 0 or denominator > 0 else ""
+        first_is_cheaper = saved_at_rest > 0 or (saved_at_rest == 0 and saved_each < 0)
+        second_is_cheaper = saved_at_rest < 0 or saved_each > 0
+        cheaper = first.label if first_is_cheaper else second.label if second_is_cheaper else ""
         return BreakEven(None, max(0.0, low), high, cheaper)
-    return BreakEven(volume, max(0.0, low), high, name_b if denominator > 0 else name_a)
+    return BreakEven(volume, max(0.0, low), high, second.label if saved_each > 0 else first.label)
 
 
-def fieller(numerator: float, numerator_variance: float, denominator: float, denominator_variance: float, confidence: float = 0.95) -> tuple[float, float]:
+def fieller(
+    numerator: float,
+    numerator_variance: float,
+    denominator: float,
+    denominator_variance: float,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float]:
     """Interval of a ratio of two independent normal means (Fieller 1954); ``inf`` ends where the denominator may be 0.
 
     Where the set is the outside of an interval, its positive part that reaches to infinity is given.
     """
-    z = float(special.ndtri(0.5 + confidence / 2))
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     a = denominator**2 - z**2 * denominator_variance
     b = -2 * numerator * denominator
     c = numerator**2 - z**2 * numerator_variance

@@ -22,11 +22,6 @@ from lab.study import Study
 
 ALPHA = 0.05
 
-NEEDS = {
-    "zero_shot": ("instruction",), "few_shot": ("format_examples", "label_examples"), "few_shot_nearest": ("format_examples", "label_examples"),
-    "rag": ("reading_5",), "few_shot_rag": ("reading_5", "format_examples"),
-}
-"""Probes of what a frozen arm asks of its base model; one passed is enough. Trained arms can learn what they need."""
 PASSED = 0.3
 """A probe is failed where the upper end of its interval lies below."""
 
@@ -37,6 +32,10 @@ class ArmEvidence:
 
     name: str
     label: str
+    model: str
+    """Name of its model; empty for a baseline."""
+    deployed: bool
+    """Its model is not the base that matched arms share: a comparison *as deployed*."""
     rank: int | None
     accuracy: float
     low: float
@@ -69,6 +68,10 @@ class ArmEvidence:
     labels: int = 0
     reads_documents: bool = False
     changes_weights: bool = False
+    adapter: bool = False
+    """What was learned can be kept beside the base's weights."""
+    machines: tuple[str, ...] = ()
+    """Where its seconds were measured."""
     trained_parameters: int = 0
     training_peak_bytes: float = 0.0
     peak_bytes: float = 0.0
@@ -80,8 +83,18 @@ class ArmEvidence:
     @property
     def used(self) -> Used:
         """What its costs are made of."""
-        return Used(self.fixed_seconds, self.seconds_per_request, self.seconds_error, self.fixed_error, self.prompt_tokens, self.cached_tokens, self.completion_tokens,
-                    self.update_seconds, self.labels, self.reads_documents)
+        return Used(
+            self.fixed_seconds,
+            self.seconds_per_request,
+            self.seconds_error,
+            self.fixed_error,
+            self.prompt_tokens,
+            self.cached_tokens,
+            self.completion_tokens,
+            self.update_seconds,
+            self.labels,
+            self.reads_documents,
+        )
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,8 @@ class PairEvidence:
 
     first: str
     second: str
+    matched: bool
+    """Both have one base model; else the two are compared *as deployed*."""
     difference: float
     low: float
     high: float
@@ -106,8 +121,12 @@ class PairEvidence:
         """The result in plain English."""
         if self.p_holm < ALPHA:
             better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
-            return f"{better} is better than {worse}"
-        return f"no difference shown between {self.first} and {self.second}"
+            return f"{better} is better than {worse}{self._how}"
+        return f"no difference shown between {self.first} and {self.second}{self._how}"
+
+    @property
+    def _how(self) -> str:
+        return "" if self.matched else " (as deployed: other models)"
 
 
 @dataclass(frozen=True)
@@ -120,8 +139,6 @@ class Evidence:
     items: int
     arms: list[ArmEvidence] = field(default_factory=list)
     pairs: list[PairEvidence] = field(default_factory=list)
-    comparable: bool = True
-    """All seconds come from one machine."""
     provisional: bool = False
     unfinished: str = ""
     """What is missing of the run; empty where it is finished."""
@@ -132,78 +149,143 @@ class Evidence:
 
 
 def evidence(study: Study, size: int | None = None, rank: int | None = None) -> Evidence:
-    """What the study shows at a size (the largest by default) and rank (each arm's by validation by default); raises LabError for an empty study."""
+    """What the study shows at a size (the largest by default) and rank (each arm's by validation by default); raises
+    LabError for an empty study."""
     arms = arms_at(study, size, rank)
     if not arms:
         raise LabError("the study has no finished cell; run lab decide")
     best = max(arms, key=lambda a: a.accuracy)
     return Evidence(
-        size if size is not None else (study.sizes() or [None])[-1], rank, len(study.items), [_arm(study, a, best) for a in arms], _pairs(arms),
-        comparable=len({c.machine for a in arms for c in a.cells if c.machine}) <= 1,
-        provisional="finished" not in study.made or any(len(a.cells) < 2 for a in arms if a.cells[0].size is not None and not a.cells[0].control),
-        unfinished="" if "finished" in study.made else _missing(study, arms))
+        size if size is not None else (study.sizes() or [None])[-1],
+        rank,
+        len(study.items),
+        [_arm(study, a, best) for a in arms],
+        _pairs(arms),
+        provisional="finished" not in study.made
+        or any(len(a.cells) < 2 for a in arms if a.cells[0].size is not None and not a.cells[0].control),
+        unfinished="" if "finished" in study.made else _missing(study, arms),
+    )
 
 
 def _missing(study: Study, arms: list[Arm]) -> str:
-    absent = [n for n in study.plan.get("methods", []) if n not in {a.name for a in arms}]
+    absent = [n for n in study.plan.get("methods", []) if n not in {a.cells[0].method for a in arms}]
     measured = sum(not c.control for c in study.cells)
-    return f"{study.plan.get('cells', 0)} cells were planned, {measured} are measured" + (f"; {', '.join(absent)} not at all" if absent else "")
+    planned = f"{study.plan.get('cells', 0)} cells were planned, {measured} are measured"
+    return planned + (f"; {', '.join(absent)} not at all" if absent else "")
 
 
 def _arm(study: Study, arm: Arm, best: Arm) -> ArmEvidence:
+    own, low_high = arm.cells[0], arm.interval
     fixed, elsewhere, trainings = fixed_seconds(study, arm)
-    own, seconds = arm.cells[0], arm.usage("seconds") + arm.usage("context_seconds")
-    parts = {name: value for name in own.parts if (value := arm.part(name)) is not None}
-    seeds = [c.usage.get("training_seconds", 0.0) for c in arm.cells]
+    seconds = arm.usage("seconds") + arm.usage("context_seconds")
+    by_seed = [c.usage.get("training_seconds", 0.0) for c in arm.cells]
     errors = [c.usage.get("seconds_error", 0.0) for c in arm.cells]
-    studied = bool(own.study)
-    update = max(c.usage.get("index_seconds", 0.0) for c in arm.cells) + (arm.usage("study_seconds") + arm.usage("training_seconds") if studied else 0.0)
     lost = forgotten(study, arm.name, own.size, arm.rank) if own.adaptation else None
     drop = lost.headline if lost else None
     return ArmEvidence(
-        arm.name, arm.label, arm.rank, arm.accuracy, *arm.interval, len(arm.cells), fixed, elsewhere, seconds, arm.usage("latency_seconds") or seconds,
-        arm.usage("prompt_tokens"), arm.usage("cached_tokens"), arm.usage("completion_tokens"), parts, arm.recall(), arm.outcomes(), _unfit(study, arm, best),
-        seconds_error=math.hypot(*errors) / len(errors), fixed_error=stdev(seeds) * math.sqrt(trainings) if len(seeds) > 1 and trainings else 0.0,
-        latency_p95_seconds=arm.usage("latency_p95_seconds"), side_latency_seconds=arm.usage("side_latency_seconds"), update_seconds=update, labels=own.size or 0,
-        reads_documents=own.context.get("name") == "passages" or studied, changes_weights=bool(own.adaptation), trained_parameters=int(own.usage.get("trained_parameters", 0)),
-        training_peak_bytes=max(c.usage.get("training_peak_bytes", 0.0) for c in arm.cells), peak_bytes=max(c.usage.get("peak_bytes", 0.0) for c in arm.cells),
-        forgetting=drop.drop if drop else None, forgetting_low=drop.low if drop else 0.0, forgetting_high=drop.high if drop else 0.0)
+        name=arm.name,
+        label=arm.label,
+        model=arm.model,
+        deployed=arm.model in study.others,
+        rank=arm.rank,
+        accuracy=arm.accuracy,
+        low=low_high[0],
+        high=low_high[1],
+        seeds=len(arm.cells),
+        fixed_seconds=fixed,
+        elsewhere_seconds=elsewhere,
+        seconds_per_request=seconds,
+        latency_seconds=arm.usage("latency_seconds") or seconds,
+        prompt_tokens=arm.usage("prompt_tokens"),
+        cached_tokens=arm.usage("cached_tokens"),
+        completion_tokens=arm.usage("completion_tokens"),
+        parts={name: value for name in own.parts if (value := arm.part(name)) is not None},
+        recall=arm.recall(),
+        outcomes=arm.outcomes(),
+        unfit=_unfit(study, arm, best),
+        seconds_error=math.hypot(*errors) / len(errors),
+        fixed_error=stdev(by_seed) * math.sqrt(trainings) if len(by_seed) > 1 and trainings else 0.0,
+        latency_p95_seconds=arm.usage("latency_p95_seconds"),
+        side_latency_seconds=arm.usage("side_latency_seconds"),
+        update_seconds=_update_seconds(arm),
+        labels=own.size or 0,
+        reads_documents=own.needs_documents or bool(own.stage),
+        changes_weights=bool(own.adaptation),
+        adapter=own.adapter,
+        machines=tuple(sorted({c.machine for c in arm.cells if c.machine})),
+        trained_parameters=int(own.usage.get("trained_parameters", 0)),
+        training_peak_bytes=_most(arm, "training_peak_bytes"),
+        peak_bytes=_most(arm, "peak_bytes"),
+        forgetting=drop.drop if drop else None,
+        forgetting_low=drop.low if drop else 0.0,
+        forgetting_high=drop.high if drop else 0.0,
+    )
+
+
+def _most(arm: Arm, name: str) -> float:
+    return max(c.usage.get(name, 0.0) for c in arm.cells)
+
+
+def _update_seconds(arm: Arm) -> float:
+    """Indexing again, and training again where the documents were studied."""
+    again = arm.usage("stage_seconds") + arm.usage("training_seconds") if arm.cells[0].stage else 0.0
+    return _most(arm, "index_seconds") + again
 
 
 def fixed_seconds(study: Study, arm: Arm) -> tuple[float, float, int]:
-    """Seconds to make one such arm, seconds of its search that another machine took (never added to the first), and trainings in the first.
+    """Seconds to make one such arm, seconds of its search that another machine took (never added to the first), and
+    trainings in the first.
 
-    All trials of its search (at this size and rank, where it had one of its own), every study stage that they went on from, and a training of the arm's own
-    where none of the trials was it.
+    All trials of its search (at this size and rank, where it had one of its own), every reading of the documents that
+    they went on from, and a training of the arm's own where none of the trials was it.
     """
     size, own = arm.cells[0].size, arm.cells[0]
-    made = [c for c in study.choices if c["method"] == arm.name]
-    searches = [c for c in made if c["size"] == size] or made
-    searches = [c for c in searches if c.get("rank") == arm.rank] or searches
-    trials = searches[0]["trials"] if searches else []
-    here = [t for t in trials if t["machine"] == own.machine]
-    stages = {t["study"]: t["study_seconds"] for t in here} | {own.study: own.usage.get("study_seconds", 0.0)}
-    again = own.adaptation not in {t["adaptation"] for t in here}
+    made = study.choices_of(arm.name)
+    searches = [c for c in made if c.size == size] or made
+    searches = [c for c in searches if c.rank == arm.rank] or searches
+    trials = searches[0].trials if searches else []
+    here = [t for t in trials if t.machine == own.machine]
+    stages = {t.stage: t.stage_seconds for t in here} | {own.stage: own.usage.get("stage_seconds", 0.0)}
+    again = own.adaptation not in {t.adaptation for t in here}
     training = own.usage.get("training_seconds", 0.0) if again else 0.0
-    trainings = sum(bool(t["adaptation"]) for t in here) + (again and training > 0)
-    return sum(t["seconds"] for t in here) + sum(stages.values()) + training, sum(t["seconds"] + t["study_seconds"] for t in trials if t not in here), trainings
+    trainings = sum(bool(t.adaptation) for t in here) + (again and training > 0)
+    elsewhere = sum(t.seconds + t.stage_seconds for t in trials if t.machine != own.machine)
+    return sum(t.seconds for t in here) + sum(stages.values()) + training, elsewhere, trainings
 
 
 def _unfit(study: Study, arm: Arm, best: Arm) -> str:
-    """An arm that loses clearly on a base that fails the probes it needs is not evaluable, never lost."""
-    probes = {n: study.probes[n] for n in NEEDS.get(arm.name, ()) if n in study.probes}
-    if probes and all(p["high"] < PASSED for p in probes.values()) and arm is not best and best.against(arm).low > 0:
+    """An arm that loses clearly on a base that fails the probes it asks for is not evaluable, never lost."""
+    known = study.probes_of(arm.model)
+    probes = {name: known[name] for name in arm.cells[0].asks if name in known}
+    failed = probes and all(p["high"] < PASSED for p in probes.values())
+    if failed and arm is not best and best.against(arm).low > 0:
         names = ", ".join(f"{n} {percent(p['accuracy'])}" for n, p in probes.items())
         return f"not evaluable on this base model, which can't do what the arm needs ({names})"
     return ""
 
 
 def _pairs(arms: list[Arm]) -> list[PairEvidence]:
-    compared: list[tuple[Arm, Arm, Comparison]] = [(a, b, a.against(b)) for a, b in combinations(sorted(arms, key=lambda a: -a.accuracy), 2)]
+    ordered = sorted(arms, key=lambda a: -a.accuracy)
+    compared: list[tuple[Arm, Arm, Comparison]] = [(a, b, a.against(b)) for a, b in combinations(ordered, 2)]
     adjusted = holm([c.p for _, _, c in compared])
     levels = range(1, max(2, len(arms)))
-    return [PairEvidence(a.label, b.label, c.difference, c.low, c.high, p, [c.half_width(ALPHA / k) for k in levels], c.item_variance, c.seed_variance, c.total_variance)
-            for (a, b, c), p in zip(compared, adjusted)]
+    return [
+        PairEvidence(
+            first=a.label,
+            second=b.label,
+            # A baseline has no model of its own and stands beside every one.
+            matched=not (a.model and b.model) or a.model == b.model,
+            difference=c.difference,
+            low=c.low,
+            high=c.high,
+            p_holm=p,
+            half_widths=[c.half_width(ALPHA / k) for k in levels],
+            item_variance=c.item_variance,
+            seed_variance=c.seed_variance,
+            total_variance=c.total_variance,
+        )
+        for (a, b, c), p in zip(compared, adjusted)
+    ]
 
 
 def percent(share: float) -> str:

@@ -1,8 +1,10 @@
-"""Compute by formula: what a forward pass, a training step and a LoRA step cost, N without embeddings, attention counted.
+"""Compute by formula: what a forward pass, a training step and a LoRA step cost, N without embeddings, attention
+counted.
 
 ``Shape.of(config)`` reads any Llama-type ``config.json``; formulas count a multiplication and an addition as two::
 
-    forward a token   2 N + 4 L h t        (t: mean number of positions attended to; N includes the output head's h V only where logits are computed)
+forward a token   2 N + 4 L h t        (t: mean number of positions attended to; N includes the output head's h V only
+where logits are computed)
     full fine-tuning  3 x forward          (Kaplan et al. 2020: 6 N)
     LoRA              2 x forward + 6 P    (no weight gradients of the base: 4 N + 6 P)
     frozen layers     forward, and 2 x that of the layers above them
@@ -36,6 +38,7 @@ class Shape:
     @classmethod
     def of(cls, config: dict[str, Any]) -> Shape:
         """From a ``config.json``'s keys; raises LabError naming the first one that is missing."""
+
         def read(*names: str) -> int:
             found = next((config[n] for n in names if config.get(n) is not None), None)
             if not isinstance(found, int) or found < 1:
@@ -44,15 +47,32 @@ class Shape:
 
         hidden, heads = read("hidden_size", "n_embd"), read("num_attention_heads", "n_head")
         inner = config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
-        return cls(read("num_hidden_layers", "n_layer"), hidden, inner, heads, config.get("num_key_value_heads") or heads, config.get("head_dim") or hidden // heads,
-                   read("vocab_size"), bool(config.get("tie_word_embeddings", False)), config.get("model_type") not in ("gpt2", "gpt_neox", "phi", "opt", "starcoder2"))
+        return cls(
+            read("num_hidden_layers", "n_layer"),
+            hidden,
+            inner,
+            heads,
+            config.get("num_key_value_heads") or heads,
+            config.get("head_dim") or hidden // heads,
+            read("vocab_size"),
+            bool(config.get("tie_word_embeddings", False)),
+            config.get("model_type") not in ("gpt2", "gpt_neox", "phi", "opt", "starcoder2"),
+        )
 
     @property
     def matrices(self) -> dict[str, tuple[int, int]]:
         """Linear layers of one block: name -> (inputs, outputs)."""
         h, q, kv = self.hidden, self.heads * self.head_width, self.key_value_heads * self.head_width
         inner = {"gate": (h, self.intermediate)} if self.gated else {}
-        return {"q": (h, q), "k": (h, kv), "v": (h, kv), "o": (q, h), **inner, "up": (h, self.intermediate), "down": (self.intermediate, h)}
+        return {
+            "q": (h, q),
+            "k": (h, kv),
+            "v": (h, kv),
+            "o": (q, h),
+            **inner,
+            "up": (h, self.intermediate),
+            "down": (self.intermediate, h),
+        }
 
     @property
     def block_parameters(self) -> int:
@@ -62,7 +82,12 @@ class Shape:
     @property
     def parameters(self) -> int:
         """All weights: blocks, norms, embeddings, and a head where it is not tied."""
-        return self.block_parameters + self.layers * 2 * self.hidden + self.hidden + self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return (
+            self.block_parameters
+            + self.layers * 2 * self.hidden
+            + self.hidden
+            + self.vocabulary * self.hidden * (1 if self.tied else 2)
+        )
 
     def lora_parameters(self, rank: int) -> int:
         """Weights of an adapter on all linear layers."""
@@ -70,26 +95,38 @@ class Shape:
 
 
 def forward_flops(shape: Shape, tokens: float, attended: float, with_logits: float | None = None) -> float:
-    """Of ``tokens`` that each attend to ``attended`` positions on average; ``with_logits`` of them (all by default) reach the head."""
+    """Of ``tokens`` that each attend to ``attended`` positions on average; ``with_logits`` of them (all by default)
+    reach the head."""
     head = 2 * shape.hidden * shape.vocabulary * (tokens if with_logits is None else with_logits)
     attention = 4 * shape.layers * shape.heads * shape.head_width * attended * tokens
     return 2 * shape.block_parameters * tokens + attention + head
 
 
-def training_flops(shape: Shape, tokens: float, attended: float, with_logits: float | None = None, lora_rank: int = 0, frozen_layers: int = 0) -> float:
-    """Forward and backward; with a rank only the adapter's weights get gradients, with frozen layers nothing below the others (nor embeddings and head)."""
+def training_flops(
+    shape: Shape,
+    tokens: float,
+    attended: float,
+    with_logits: float | None = None,
+    adapter_parameters: float = 0,
+    frozen_layers: int = 0,
+) -> float:
+    """Forward and backward; of an adapter only its own parameters get gradients, with frozen layers nothing below the
+    others (nor embeddings and head)."""
     forward = forward_flops(shape, tokens, attended, with_logits)
     if frozen_layers:
         return forward + _backward_above(shape, tokens, attended, with_logits, frozen_layers)
-    if not lora_rank:
+    if not adapter_parameters:
         return 3 * forward
     # The base's weights need no gradients of their own, attention's inputs still do; the adapter costs 6 P a token.
     attention = 4 * shape.layers * shape.heads * shape.head_width * attended * tokens
-    return 2 * forward + attention + 6 * shape.lora_parameters(lora_rank) * tokens
+    return 2 * forward + attention + 6 * adapter_parameters * tokens
 
 
-def _backward_above(shape: Shape, tokens: float, attended: float, with_logits: float | None, frozen_layers: int) -> float:
-    """The head's inputs; weights and inputs of the layers that are trained (the first one's too: its norm is trained)."""
+def _backward_above(
+    shape: Shape, tokens: float, attended: float, with_logits: float | None, frozen_layers: int
+) -> float:
+    """The head's inputs; weights and inputs of the layers that are trained (the first one's too:
+    its norm is trained)."""
     head = 2 * shape.hidden * shape.vocabulary * (tokens if with_logits is None else with_logits)
     blocks = forward_flops(shape, tokens, attended, with_logits) - head
     return head + 2 * blocks * (shape.layers - frozen_layers) / shape.layers

@@ -17,10 +17,14 @@ ABLE = 0.2
 """A probe counts in the headline where the base is right on at least this share."""
 OTHER_WAYS = ("public_facts", "facts_after_examples")
 """Further ways to ask for the facts that ``facts_by_choice`` asks for: shown, but not counted a second time."""
-HEADLINE = (f"mean accuracy drop over the items of all probes that the base is right on at least {ABLE:.0%} of, facts counted once (by choice among candidates); "
-            "95 % interval over items and seeds")
+HEADLINE = (
+    f"mean accuracy drop over the items of all probes that the base is right on at least {ABLE:.0%} of, facts counted "
+    "once (by choice among candidates); "
+    "95 % interval over items and seeds"
+)
 MANNER = 0.1
-"""Facts lost when asked freely, beyond those lost by choice: from here on it is said that manner changed, not knowledge."""
+"""Facts lost when asked freely, beyond those lost by choice: from here on it is said that manner changed, not
+knowledge."""
 CHANCE = 0.25
 """What guessing gives among the four candidates of ``facts_by_choice``."""
 
@@ -88,25 +92,48 @@ class Forgotten:
     @property
     def label(self) -> str:
         """``lora r16 at 400``, and whether only its context was tried."""
-        return self.method + (f" r{self.rank}" if self.rank else "") + (f" at {self.size:,}" if self.size else "") + (" (in the prompt)" if self.in_context else "")
+        return (
+            self.method
+            + (f" r{self.rank}" if self.rank else "")
+            + (f" at {self.size:,}" if self.size else "")
+            + (" (in the prompt)" if self.in_context else "")
+        )
 
 
-def forgotten(study: Study, method: str, size: int | None = None, rank: int | None = None) -> Forgotten | None:
-    """What an arm forgot, at one size (the largest probed one where None is given) and rank; None where it was not probed."""
-    base = {p.probe: p for p in study.probed if not p.method}
-    own = [p for p in study.probed if p.method == method and p.probe in base and p.rank in (rank, None) and size in (None, p.size)]
+def forgotten(study: Study, arm: str, size: int | None = None, rank: int | None = None) -> Forgotten | None:
+    """What an arm forgot, at one size (the largest probed one where None is given) and rank; None where it was not
+    probed."""
+    own = [
+        p
+        for p in study.probed
+        if study.name_of(p) == arm and p.method and p.rank in (rank, None) and size in (None, p.size)
+    ]
+    base = {p.probe: p for p in study.probed if not p.method and own and p.model == own[0].model}
+    own = [p for p in own if p.probe in base]
     if not own:
         return None
     largest = max(p.size or 0 for p in own)
-    return compared(base, [p for p in own if (p.size or 0) == largest], method, own[0].rank)
+    return compared(base, [p for p in own if (p.size or 0) == largest], arm, own[0].rank)
 
 
 def compared(base: dict[str, Probed], own: list[Probed], method: str = "", rank: int | None = None) -> Forgotten:
     """The answers of one arm's seeds against the base's."""
-    by_probe = {name: sorted((p for p in own if p.probe == name), key=lambda p: p.seed) for name in dict.fromkeys(p.probe for p in own)}
+    by_probe = {
+        name: sorted((p for p in own if p.probe == name), key=lambda p: p.seed)
+        for name in dict.fromkeys(p.probe for p in own)
+    }
     changes = [_change(base[name], after) for name, after in by_probe.items() if base[name].outcomes]
     texts = [(base[name], after) for name, after in by_probe.items() if base[name].nats]
-    return Forgotten(method, rank, own[0].in_context, changes, _likelihood(*texts[0]) if texts else None, _headline(base, by_probe), _manner(changes), own[0].size)
+    return Forgotten(
+        method,
+        rank,
+        own[0].in_context,
+        changes,
+        _likelihood(*texts[0]) if texts else None,
+        _headline(base, by_probe),
+        _manner(changes),
+        own[0].size,
+    )
 
 
 def _drops(before: Probed, after: list[Probed]) -> np.ndarray:
@@ -119,7 +146,19 @@ def _change(before: Probed, after: list[Probed]) -> Change:
     found = mean_interval(table)
     was = float(np.mean(before.correct))
     low, high = _within(found, table)
-    return Change(before.probe, before.says, was, was - found.difference, found.difference, low, high, float((table > 0).sum() / len(after)), float((table < 0).sum() / len(after)), table.shape[1], len(after))
+    return Change(
+        before.probe,
+        before.says,
+        was,
+        was - found.difference,
+        found.difference,
+        low,
+        high,
+        float((table > 0).sum() / len(after)),
+        float((table < 0).sum() / len(after)),
+        table.shape[1],
+        len(after),
+    )
 
 
 def _within(found: Comparison, table: np.ndarray) -> tuple[float, float]:
@@ -134,7 +173,15 @@ def _likelihood(before: Probed, after: list[Probed]) -> Likelihood:
     found = mean_interval(increase)
     was = sum(before.nats) / tokens.sum()
     half = found.half_width(0.025) if increase.any() else 0.0
-    return Likelihood(before.says, was, was + found.difference, found.difference, found.difference - half, found.difference + half, float(np.mean([sum(p.kl) for p in after]) / tokens.sum()))
+    return Likelihood(
+        before.says,
+        was,
+        was + found.difference,
+        found.difference,
+        found.difference - half,
+        found.difference + half,
+        float(np.mean([sum(p.kl) for p in after]) / tokens.sum()),
+    )
 
 
 def _headline(base: dict[str, Probed], by_probe: dict[str, list[Probed]]) -> Drop | None:
@@ -152,9 +199,20 @@ def _manner(changes: list[Change]) -> str:
         return ""
     chosen, freely, shown = found["facts_by_choice"], found["public_facts"], found.get("facts_after_examples")
     if freely.drop - chosen.drop < MANNER:
-        return "Facts asked freely and facts by choice go together: what is lost is lost knowledge." if chosen.low > 0 else ""
-    recovered = f" After worked examples it answers {100 * shown.after:.0f} % again." if shown and shown.after - freely.after >= MANNER else ""
-    told = f"Asked freely it gives {100 * freely.after:.0f} % of the facts ({100 * freely.before:.0f} % before), by choice {100 * chosen.after:.0f} % ({100 * chosen.before:.0f} % before, {100 * CHANCE:.0f} % by chance): "
+        return (
+            "Facts asked freely and facts by choice go together: what is lost is lost knowledge."
+            if chosen.low > 0
+            else ""
+        )
+    recovered = (
+        f" After worked examples it answers {100 * shown.after:.0f} % again."
+        if shown and shown.after - freely.after >= MANNER
+        else ""
+    )
+    told = (
+        f"Asked freely it gives {100 * freely.after:.0f} % of the facts ({100 * freely.before:.0f} % before), by "
+        f"choice {100 * chosen.after:.0f} % ({100 * chosen.before:.0f} % before, {100 * CHANCE:.0f} % by chance): "
+    )
     if chosen.low > 0 and chosen.drop > (chosen.before - CHANCE) / 2:
         return f"{told}most of the knowledge itself is lost, not only the manner of answering.{recovered}"
     return f"{told}the manner of answering changed more than the knowledge.{recovered}"

@@ -1,9 +1,9 @@
 """Memory before a run, for any model shape: weights, gradients, optimizer state, activations, logits, KV cache; bytes.
 
-``forecast_training(Shape.of(config), "qlora", batch=1, sequence=2048, checkpointing=True)`` -> Memory(weights=..., ...).
-Formulas: full fine-tuning with Adam in mixed precision 16 bytes a parameter (12 without a master copy), LoRA 2 N + 16 P,
-QLoRA about 0.55 N + 16 P (Dettmers et al. 2023: 4 bits and the double-quantised constants); activations a block after
-Korthikanti et al. 2022, counted for gated blocks.
+``forecast_training(Shape.of(config), "qlora", batch=1, sequence=2048, checkpointing=True)`` -> Memory(weights=...,
+...). Formulas: full fine-tuning with Adam in mixed precision 16 bytes a parameter (12 without a master copy), LoRA 2 N
++ 16 P, QLoRA about 0.55 N + 16 P (Dettmers et al. 2023: 4 bits and the double-quantised constants); activations a block
+after Korthikanti et al. 2022, counted for gated blocks.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from importlib.resources import files
 from lab.measure.flops import Shape
 from lab.schema import LabError
 
-METHODS = ("full", "lora", "qlora")
+FOOTPRINTS = ("full", "lora", "qlora")
 FOUR_BIT = 0.5 + 0.127 / 8 * 4
-"""Bytes a weight: four bits, and 0.127 bits a weight of double-quantised constants on blocks of 64, rounded up for norms."""
+"""Bytes a weight: four bits, and 0.127 bits a weight of double-quantised constants on blocks of 64, rounded up for
+norms."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,27 @@ class Memory:
         return self.total - self.weights
 
 
-def forecast_training(shape: Shape, method: str, *, batch: int, sequence: int, rank: int = 16, bytes_each: float = 2.0, checkpointing: bool = False, fused_attention: bool = True,
-                      logit_positions: int | None = None, master_copy: bool = True) -> Memory:
-    """Peak memory of a training; ``bytes_each`` of activations and weights (4 for float32: then there is no master copy).
+def forecast_training(
+    shape: Shape,
+    method: str,
+    *,
+    batch: int,
+    sequence: int,
+    rank: int = 16,
+    bytes_each: float = 2.0,
+    checkpointing: bool = False,
+    fused_attention: bool = True,
+    logit_positions: int | None = None,
+    master_copy: bool = True,
+) -> Memory:
+    """Peak memory of a training; ``bytes_each`` of activations and weights (4 for float32: then there is no master
+    copy).
 
     ``logit_positions`` a row (all by default) reach the head, whose logits are held in float32 with their gradient.
     Raises LabError for an unknown method.
     """
-    if method not in METHODS:
-        raise LabError(f"unknown method {method!r}; one of {', '.join(METHODS)}")
+    if method not in FOOTPRINTS:
+        raise LabError(f"unknown method {method!r}; one of {', '.join(FOOTPRINTS)}")
     trained = shape.parameters if method == "full" else shape.lora_parameters(rank)
     mixed = bytes_each < 4
     weights = shape.parameters * bytes_each
@@ -61,13 +74,30 @@ def forecast_training(shape: Shape, method: str, *, batch: int, sequence: int, r
     gradients = trained * (bytes_each if method == "full" else 4)
     rows = batch * sequence
     logits = batch * (logit_positions or sequence) * shape.vocabulary * (4 + 4 + (bytes_each if mixed else 4))
-    return Memory(weights + adapter + master, gradients, 8 * trained, activation_bytes(shape, rows, sequence, bytes_each, method != "full", rank, checkpointing, fused_attention), logits)
+    return Memory(
+        weights + adapter + master,
+        gradients,
+        8 * trained,
+        activation_bytes(shape, rows, sequence, bytes_each, method != "full", rank, checkpointing, fused_attention),
+        logits,
+    )
 
 
-def activation_bytes(shape: Shape, rows: int, sequence: int, bytes_each: float, adapters: bool, rank: int, checkpointing: bool, fused_attention: bool) -> float:
-    """What the backward pass needs of the forward pass, over all blocks (one block and the borders with checkpointing)."""
+def activation_bytes(
+    shape: Shape,
+    rows: int,
+    sequence: int,
+    bytes_each: float,
+    adapters: bool,
+    rank: int,
+    checkpointing: bool,
+    fused_attention: bool,
+) -> float:
+    """What the backward pass needs of the forward pass, over all blocks (one block and the borders with
+    checkpointing)."""
     h, q, kv = shape.hidden, shape.heads * shape.head_width, shape.key_value_heads * shape.head_width
-    # Inputs of both norms and their normalised outputs, q and k before and after the rotation, v, the attention's output, the residual after it.
+    # Inputs of both norms and their normalised outputs, q and k before and after the rotation, v, the attention's
+    # output, the residual after it.
     held = 5 * h + 2 * q + 2 * kv + kv + q
     # Gate, up, the activation and the product that goes down; two matrices hold two.
     held += (4 if shape.gated else 2) * shape.intermediate

@@ -11,7 +11,20 @@ def power_findings(task: Task) -> list[Finding]:
     """The smallest difference that the test items can detect, with a warning where they are few."""
     difference = detectable_difference(len(task.test), len({s.group or s.id for s in task.test}))
     points = f"{100 * difference:.0f} points"
-    findings = [Finding("note", "power", f"with {len(task.test)} test items a difference of about {points} can be detected (80 % power, answers differing on a quarter of the items)")]
+    findings = [
+        Finding(
+            "note",
+            "power",
+            f"with {len(task.test)} test items a difference of about {points} can be detected (80 % power, answers "
+            "differing on a quarter of the items)",
+        )
+    ]
     if len(task.test) < 50:
-        findings.append(Finding("warning", "small_test", f"only {len(task.test)} test items: differences below {points} will stay undecided"))
+        findings.append(
+            Finding(
+                "warning",
+                "small_test",
+                f"only {len(task.test)} test items: differences below {points} will stay undecided",
+            )
+        )
     return findings

@@ -18,8 +18,9 @@ CONFIDENCE = 0.95
 
 SEED_WEIGHT = 0.75
 """Weight of the seeds' own t quantile in the wider of the two widths; chosen by simulating normal
-differences (three seeds, 200 and 500 items, item and seed deviations of 0 to 0.45). Without it 92 % are covered where seeds differ much;
-with it 93 to 97 %, but for 92 % where items don't differ and seeds do. tests/measure checks binary outcomes."""
+differences (three seeds, 200 and 500 items, item and seed deviations of 0 to 0.45). Without it 92 % are covered where
+seeds differ much; with it 93 to 97 %, but for 92 % where items don't differ and seeds do. tests/measure checks binary
+outcomes."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,23 @@ def mean_interval(matrix: Sequence[Sequence[float]] | np.ndarray, groups: Sequen
         return Comparison(mean, item_variance, 0.0, item_variance, count - 1, items, count, seeds)
     total = ms_seed + ms_group - ms_rest
     spread = ms_seed**2 / (seeds - 1) + ms_group**2 / (count - 1) + ms_rest**2 / ((seeds - 1) * (count - 1))
-    return Comparison(mean, item_variance, seed_variance, max(item_variance, total / scale), max(1.0, total**2 / spread), items, count, seeds)
+    return Comparison(
+        mean,
+        item_variance,
+        seed_variance,
+        max(item_variance, total / scale),
+        max(1.0, total**2 / spread),
+        items,
+        count,
+        seeds,
+    )
 
 
-def compare(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]], groups: Sequence[str] | None = None) -> Comparison:
-    """Paired difference of two (seeds, items) tables; an arm without seeds (one row) stands against every seed of the other.
+def compare(
+    first: Sequence[Sequence[float]], second: Sequence[Sequence[float]], groups: Sequence[str] | None = None
+) -> Comparison:
+    """Paired difference of two (seeds, items) tables; an arm without seeds (one row) stands against every seed of the
+    other.
 
     Raises ValueError where the tables have different items, or different numbers of seeds above one.
     """
@@ -160,7 +173,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def detectable_difference(items: int, groups: int | None = None, disagreement: float = 0.25, power: float = 0.80, correlation: float = 0.2) -> float:
+def detectable_difference(
+    items: int, groups: int | None = None, disagreement: float = 0.25, power: float = 0.80, correlation: float = 0.2
+) -> float:
     """Smallest true difference that a paired comparison on ``items`` items finds with this power.
 
     ``disagreement`` is the share of items on which exactly one arm is right; the variance of a paired difference is
@@ -174,8 +189,17 @@ def detectable_difference(items: int, groups: int | None = None, disagreement: f
     return min(1.0, float(z * math.sqrt(disagreement * effect / items)))
 
 
-def items_needed(room: float, half_width: float, item_variance: float, seed_variance: float, total_variance: float, items: int, most: int = 1_000_000) -> int | None:
-    """Items at which a bound of ``half_width`` would shrink below ``room`` (difference plus margin) if the difference stayed.
+def items_needed(
+    room: float,
+    half_width: float,
+    item_variance: float,
+    seed_variance: float,
+    total_variance: float,
+    items: int,
+    most: int = 1_000_000,
+) -> int | None:
+    """Items at which a bound of ``half_width`` would shrink below ``room`` (difference plus margin) if the difference
+    stayed.
 
     Only the items' variance shrinks; where the seeds' alone is too large, more items can't help and the answer is None.
     """

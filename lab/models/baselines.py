@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from lab.schema import Sample
 
 Predict = Callable[[Sequence[str]], list[str]]
-BASELINES = ("majority", "linear")
 
 
 def majority(train: Sequence[Sample]) -> Predict:
@@ -21,13 +20,20 @@ def majority(train: Sequence[Sample]) -> Predict:
 
 
 def linear(train: Sequence[Sample]) -> Predict:
-    """TF-IDF over words and pairs of words, logistic regression at C = 10; the majority where there is one label only."""
+    """TF-IDF over words and pairs of words, logistic regression at C = 10;
+    the majority where there is one label only."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     if len({s.target for s in train}) < 2:
         return majority(train)
-    pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"), LogisticRegression(C=10, max_iter=1000))
+    pipeline = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"),
+        LogisticRegression(C=10, max_iter=1000),
+    )
     pipeline.fit([s.input for s in train], [s.target for s in train])
     return lambda inputs: [str(t) for t in pipeline.predict(list(inputs))]
+
+
+BASELINES: dict[str, Callable[[Sequence[Sample]], Predict]] = {"majority": majority, "linear": linear}

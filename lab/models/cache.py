@@ -15,7 +15,8 @@ from transformers.cache_utils import DynamicLayer
 
 
 class RoomyLayer(DynamicLayer):
-    """Keys and values of one layer: the first ``rows`` x ``length`` of two tensors (rows, heads, room, width of a head)."""
+    """Keys and values of one layer: the first ``rows`` x ``length`` of two tensors (rows, heads, room, width of a
+    head)."""
 
     def __init__(self, room: int) -> None:
         super().__init__()
@@ -28,15 +29,17 @@ class RoomyLayer(DynamicLayer):
         self._values = value_states.new_empty(*value_states.shape[:2], self.room, value_states.shape[-1])
         self.is_initialized = True
 
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new tokens behind the old ones; gives views of all of them."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         end = self.length + key_states.shape[-2]
-        self._keys[:self.rows, :, self.length:end] = key_states
-        self._values[:self.rows, :, self.length:end] = value_states
+        self._keys[: self.rows, :, self.length : end] = key_states
+        self._values[: self.rows, :, self.length : end] = value_states
         self.length = end
-        self.keys, self.values = self._keys[:self.rows, :, :end], self._values[:self.rows, :, :end]
+        self.keys, self.values = self._keys[: self.rows, :, :end], self._values[: self.rows, :, :end]
         return self.keys, self.values
 
     def get_seq_length(self) -> int:
@@ -47,7 +50,7 @@ class RoomyLayer(DynamicLayer):
         """Keep these rows, in this order; only those that change their place are copied."""
         moved = (indices != torch.arange(len(indices), device=indices.device)).nonzero()[:, 0]
         for stored in (self._keys, self._values):
-            stored[moved, :, :self.length] = stored[indices[moved], :, :self.length]
+            stored[moved, :, : self.length] = stored[indices[moved], :, : self.length]
         self.rows = len(indices)
 
 

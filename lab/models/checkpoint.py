@@ -18,7 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 
-def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], optimizers: Sequence[torch.optim.Optimizer], progress: dict[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path,
+    tensors: dict[str, torch.Tensor],
+    optimizers: Sequence[torch.optim.Optimizer],
+    progress: dict[str, Any],
+) -> None:
     """Write tensors, optimizer states and ``progress`` (plain data with a ``step``); older steps are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     step = progress["step"]
@@ -37,8 +42,11 @@ def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], optimizers: 
 
 
 @torch.no_grad()
-def load_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any] | None:
-    """Copy a checkpoint's values into ``tensors`` and ``optimizers`` and return its progress; None where there is none."""
+def load_checkpoint(
+    folder: Path, tensors: dict[str, torch.Tensor], optimizers: Sequence[torch.optim.Optimizer]
+) -> dict[str, Any] | None:
+    """Copy a checkpoint's values into ``tensors`` and ``optimizers`` and return its progress;
+    None where there is none."""
     if not (folder / "progress.json").exists():
         return None
     progress = json.loads((folder / "progress.json").read_text())

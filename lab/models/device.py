@@ -82,7 +82,13 @@ def machine(device: str = "auto", dtype: str = "auto") -> Machine:
     threads = available_cores()
     torch.set_num_threads(threads)
     if dtype == "auto":
-        dtype = cpu_dtype() if device == "cpu" else "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+        dtype = (
+            cpu_dtype()
+            if device == "cpu"
+            else "bfloat16"
+            if device == "cuda" and torch.cuda.is_bf16_supported()
+            else "float32"
+        )
     name = torch.cuda.get_device_name() if device == "cuda" else f"{_cpu_name()} x{threads}"
     return Machine(device, dtype, threads, name)
 

@@ -45,8 +45,14 @@ def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
 
 
 @torch.inference_mode()
-def generate(network, tokenizer, prompts: list[list[int]], decoding: Decoding, batch_tokens: int = BATCH_TOKENS,
-             progress: Callable[[int], None] = lambda done: None) -> list[Generated]:
+def generate(
+    network,
+    tokenizer,
+    prompts: list[list[int]],
+    decoding: Decoding,
+    batch_tokens: int = BATCH_TOKENS,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Generated]:
     """Completions of tokenised prompts, in their order.
 
     ``batch_tokens`` bounds prompt tokens x prompts of one batch; ``progress`` is told how many more are done.
@@ -60,7 +66,11 @@ def generate(network, tokenizer, prompts: list[list[int]], decoding: Decoding, b
     shared_cache = None
     if shared:
         shared_cache = DynamicCache()
-        network(input_ids=torch.tensor([prompts[0][:shared]], device=network.device), use_cache=True, **{cache_argument(network): shared_cache})
+        network(
+            input_ids=torch.tensor([prompts[0][:shared]], device=network.device),
+            use_cache=True,
+            **{cache_argument(network): shared_cache},
+        )
     shared_seconds = (time.perf_counter() - started) / len(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     results: dict[int, Generated] = {}
@@ -86,7 +96,9 @@ def _expand(cache: Cache | None, rows: int, room: int) -> Cache:
     return expanded
 
 
-def _generate_batch(network, tokenizer, tails: list[list[int]], shared: int, shared_cache, decoding: Decoding) -> list[tuple[str, int, bool]]:
+def _generate_batch(
+    network, tokenizer, tails: list[list[int]], shared: int, shared_cache, decoding: Decoding
+) -> list[tuple[str, int, bool]]:
     device, rows = network.device, len(tails)
     width = max(len(t) for t in tails)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
@@ -101,7 +113,14 @@ def _generate_batch(network, tokenizer, tails: list[list[int]], shared: int, sha
     texts: dict[int, tuple[str, bool]] = {}
     for step in range(decoding.max_tokens):
         # The cache is filled in place.
-        output = network(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1, **{cache_argument(network): cache})
+        output = network(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=True,
+            logits_to_keep=1,
+            **{cache_argument(network): cache},
+        )
         chosen = output.logits[:, -1].argmax(dim=-1)
         keep = []
         for place, (row, token) in enumerate(zip(alive, chosen.tolist())):

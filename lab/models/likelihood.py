@@ -5,7 +5,7 @@ Training, validation, forced choice and the likelihood of general text all go th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,10 @@ class Encoded:
     target: list[int]
 
 
+Logits = Callable[[Sequence[Encoded]], torch.Tensor]
+"""A batch to the logits of its target tokens: (rows, longest target, vocabulary)."""
+
+
 def _padded(batch: Sequence[Encoded], pad: int, device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
     """ids, attention mask (rows, width), labels (rows, kept) with -100 outside targets, and kept = longest target."""
     width = max(len(e.context) + len(e.target) for e in batch)
@@ -26,17 +30,25 @@ def _padded(batch: Sequence[Encoded], pad: int, device) -> tuple[torch.Tensor, t
     ids = [[pad] * (width - len(e.context) - len(e.target)) + e.context + e.target for e in batch]
     mask = [[0] * (width - len(e.context) - len(e.target)) + [1] * (len(e.context) + len(e.target)) for e in batch]
     labels = [[-100] * (kept - len(e.target)) + e.target for e in batch]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device), torch.tensor(labels, device=device), kept
+    return (
+        torch.tensor(ids, device=device),
+        torch.tensor(mask, device=device),
+        torch.tensor(labels, device=device),
+        kept,
+    )
 
 
 def completion_logits(network, batch: Sequence[Encoded], pad: int, device) -> tuple[torch.Tensor, torch.Tensor]:
-    """(logits that predict the target tokens, labels): both (rows, longest target, ...), labels -100 where there is none.
+    """(logits that predict the target tokens, labels): both (rows, longest target, ...), labels -100 where there is
+    none.
 
     Rows are padded on the left, so that the logits of the context are never computed.
     """
     ids, mask, labels, kept = _padded(batch, pad, device)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
-    output = network(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=kept + 1)
+    output = network(
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=kept + 1
+    )
     return output.logits[:, :-1].float(), labels
 
 
@@ -47,7 +59,9 @@ def kl_each(base_logits: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def nats_of(network, items: Sequence[Encoded], pad: int, device, base=None, batch_tokens: int = 8192) -> list[tuple[float, int, float]]:
+def nats_of(
+    network, items: Sequence[Encoded], pad: int, device, base: Logits | None = None, batch_tokens: int = 8192
+) -> list[tuple[float, int, float]]:
     """Of each item: (nats of its target, target tokens, sum of KL(base || network) over them; 0 without ``base``)."""
     network.eval()
     order = sorted(range(len(items)), key=lambda i: len(items[i].context) + len(items[i].target))
@@ -58,8 +72,12 @@ def nats_of(network, items: Sequence[Encoded], pad: int, device, base=None, batc
         batch = [items[i] for i in rows]
         logits, labels = completion_logits(network, batch, pad, device)
         kept = labels != -100
-        nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", ignore_index=-100).view(labels.shape)
-        divergence = torch.where(kept, kl_each(completion_logits(base, batch, pad, device)[0], logits), 0.0) if base is not None else torch.zeros_like(nats)
+        nats = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), reduction="none", ignore_index=-100
+        ).view(labels.shape)
+        divergence = (
+            torch.where(kept, kl_each(base(batch), logits), 0.0) if base is not None else torch.zeros_like(nats)
+        )
         for row, i in enumerate(rows):
             found[i] = (nats[row].sum().item(), int(kept[row].sum()), divergence[row].sum().item())
     return [found[i] for i in range(len(items))]

@@ -21,7 +21,8 @@ SAMPLE_SECONDS = 0.01
 
 
 def release_memory() -> None:
-    """Give freed memory back to the system: glibc keeps it, and a process that has seen many tensor shapes grows by gigabytes."""
+    """Give freed memory back to the system: glibc keeps it, and a process that has seen many tensor shapes grows by
+    gigabytes."""
     _settle()
     gc.collect()
     if sys.platform == "linux":
@@ -33,9 +34,16 @@ def release_memory() -> None:
 
 @lru_cache(maxsize=1)
 def _settle() -> None:
-    """Leave what is there at the first call out of every later collection: half a million objects of imported libraries take half a second to walk."""
+    """Leave what is there at the first call out of every later collection: half a million objects of imported libraries
+    take half a second to walk."""
     gc.collect()
     gc.freeze()
+
+
+def _own_bytes(process: psutil.Process) -> int:
+    """What a process holds for itself: pages of files (a model's weights as they lie on disk) can be had again."""
+    info = process.memory_info()
+    return info.rss - getattr(info, "shared", 0)
 
 
 class PeakMemory:
@@ -54,7 +62,7 @@ class PeakMemory:
             self._before = torch.cuda.memory_allocated()
             return self
         self._process, self._ended = psutil.Process(), threading.Event()
-        self._before = self._peak = self._process.memory_info().rss
+        self._before = self._peak = _own_bytes(self._process)
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -69,11 +77,12 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
-            self._peak = max(self._peak, self._process.memory_info().rss)
+            self._peak = max(self._peak, _own_bytes(self._process))
 
 
 class TensorMemory(TorchDispatchMode):
-    """Counts the bytes of all tensors that are alive while it is on: exact, on any device, and blind to what the allocator keeps.
+    """Counts the bytes of all tensors that are alive while it is on: exact, on any device, and blind to what the
+    allocator keeps.
 
     ``with TensorMemory() as memory: step()``, then ``memory.peak``. Slow; for benchmarks and tests.
     """

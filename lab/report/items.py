@@ -1,4 +1,5 @@
-"""Validation items on which arms disagree, with their completions: the only part of a report that holds texts of the task.
+"""Validation items on which arms disagree, with their completions: the only part of a report that holds texts of the
+task.
 
 ``disagreements(study, store, task)`` rescoring stored completions; ``None`` where they or the task are not at
 hand, or its own scorer is not allowed to run; an arm with damaged completions is left out.
@@ -32,9 +33,17 @@ def task_of(study: Study) -> Task | None:
     return task if task.digest == study.task["digest"] else None
 
 
-def disagreements(study: Study, store: Store, task: Task | None, allow_scorer_code: bool = False, size: int | None = None, split: str = "validation",
-                  rank: int | None = None) -> dict[str, Any] | None:
-    """Texts, completions and, for each pair of arms, the items on which exactly one is right (first seed; the largest size by default)."""
+def disagreements(
+    study: Study,
+    store: Store,
+    task: Task | None,
+    allow_scorer_code: bool = False,
+    size: int | None = None,
+    split: str = "validation",
+    rank: int | None = None,
+) -> dict[str, Any] | None:
+    """Texts, completions and, for each pair of arms, the items on which exactly one is right (first seed; the largest
+    size by default)."""
     if task is None:
         return None
     try:
@@ -52,17 +61,31 @@ def disagreements(study: Study, store: Store, task: Task | None, allow_scorer_co
             completions = read_completions(entry)
         except LabError:
             continue
-        found[arm.label] = {c.sample_id: (_cut(c.text), scorer(samples[c.sample_id], c).outcome) for c in completions if c.sample_id in samples}
+        found[arm.label] = {
+            c.sample_id: (_cut(c.text), scorer(samples[c.sample_id], c).outcome)
+            for c in completions
+            if c.sample_id in samples
+        }
     if len(found) < 2:
         return None
     pairs, shown = {}, set()
     for first, second in combinations(found, 2):
-        ids = [i for i in found[first] if i in found[second] and (found[first][i][1] == "correct") != (found[second][i][1] == "correct")]
+        ids = [
+            i
+            for i in found[first]
+            if i in found[second] and (found[first][i][1] == "correct") != (found[second][i][1] == "correct")
+        ]
         pairs[f"{first}\n{second}"] = {"count": len(ids), "ids": ids[:MOST]}
         shown.update(ids[:MOST])
-    return {"validation": max(len(c) for c in found.values()), "arms": list(found), "pairs": pairs,
-            "texts": {i: {"input": _cut(samples[i].input), "target": _cut(samples[i].target)} for i in sorted(shown)},
-            "completions": {arm: {i: c for i, c in completions.items() if i in shown} for arm, completions in found.items()}}
+    return {
+        "validation": max(len(c) for c in found.values()),
+        "arms": list(found),
+        "pairs": pairs,
+        "texts": {i: {"input": _cut(samples[i].input), "target": _cut(samples[i].target)} for i in sorted(shown)},
+        "completions": {
+            arm: {i: c for i, c in completions.items() if i in shown} for arm, completions in found.items()
+        },
+    }
 
 
 def _cut(text: str) -> str:

@@ -17,9 +17,12 @@ FILES = ("report.html", "report.md", "quality.svg", "decision.json", "decision.s
 
 
 def share(out: Path, folders: list[Path]) -> list[dict[str, str]]:
-    """Write the site and return what its index lists; raises LabError where a folder holds no report or two have one name."""
+    """Write the site and return what its index lists; raises LabError where a folder holds no report or two have one
+    name."""
     if not folders:
-        raise LabError("lab share: no report found under reports/ and lab-reports/; make one with lab decide, or name its folder")
+        raise LabError(
+            "lab share: no report found under reports/ and lab-reports/; make one with lab decide, or name its folder"
+        )
     listed = []
     for folder in folders:
         if not (folder / "report.html").exists() or not (folder / "decision.json").exists():
@@ -27,7 +30,12 @@ def share(out: Path, folders: list[Path]) -> list[dict[str, str]]:
         if folder.resolve().name in {entry["name"] for entry in listed}:
             raise LabError(f"{folder}: another report is called {folder.resolve().name} too; rename one of the folders")
         decision = json.loads((folder / "decision.json").read_text(encoding="utf-8"))
-        listed.append({"name": folder.resolve().name, "sentence": ("Provisional: " if decision["provisional"] else "") + decision["sentence"]})
+        listed.append(
+            {
+                "name": folder.resolve().name,
+                "sentence": ("Provisional: " if decision["provisional"] else "") + decision["sentence"],
+            }
+        )
         (out / folder.resolve().name).mkdir(parents=True, exist_ok=True)
         for name in FILES:
             if (folder / name).exists():

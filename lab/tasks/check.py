@@ -29,15 +29,24 @@ class Finding:
     ids: tuple[str, ...] = ()
 
 
-def key_of(text: str) -> str:
+def likeness(text: str) -> str:
     """Inputs with the same key are the same to a person: case, punctuation and white space aside."""
     kept = "".join(c if c.isalnum() else " " for c in text.lower())
     return " ".join(kept.split()) or " ".join(text.split())
 
 
-def check_task(task: Task, count_tokens: Callable[[str], int] | None = None, window: int | None = None) -> list[Finding]:
+def check_task(
+    task: Task, count_tokens: Callable[[str], int] | None = None, window: int | None = None
+) -> list[Finding]:
     """All findings of a task; lengths are checked where a model's token counter and window are given."""
-    findings = [*_leaks(task), *_groups(task), *_conflicts(task), *_near_duplicates(task), *_sizes(task), *_balance(task)]
+    findings = [
+        *_leaks(task),
+        *_groups(task),
+        *_conflicts(task),
+        *_near_duplicates(task),
+        *_sizes(task),
+        *_balance(task),
+    ]
     if count_tokens and window:
         findings += _lengths(task, count_tokens, window)
     order = {"error": 0, "warning": 1, "note": 2}
@@ -73,12 +82,14 @@ def _listed(ids: list[str]) -> str:
 
 
 def _leaks(task: Task) -> list[Finding]:
-    seen = {key_of(s.input): s for s in task.labelled}
-    leaked = [s for s in task.test if key_of(s.input) in seen]
+    seen = {likeness(s.input): s for s in task.labelled}
+    leaked = [s for s in task.test if likeness(s.input) in seen]
     if not leaked:
         return []
-    pairs = [f"{s.id} = {seen[key_of(s.input)].id}" for s in leaked]
-    count = f"{len(leaked)} test item{'s' * (len(leaked) > 1)} also stand{'s' * (len(leaked) == 1)} in train or validation"
+    pairs = [f"{s.id} = {seen[likeness(s.input)].id}" for s in leaked]
+    count = (
+        f"{len(leaked)} test item{'s' * (len(leaked) > 1)} also stand{'s' * (len(leaked) == 1)} in train or validation"
+    )
     return [Finding("error", "leak", f"{count}: {_listed(pairs)}", tuple(s.id for s in leaked))]
 
 
@@ -87,53 +98,87 @@ def _groups(task: Task) -> list[Finding]:
     shared = sorted({s.group for s in task.test if s.group in known})
     if not shared:
         return []
-    return [Finding("error", "group_leak", f"{len(shared)} groups stand in test and in train or validation: {_listed(shared)}", tuple(shared))]
+    return [
+        Finding(
+            "error",
+            "group_leak",
+            f"{len(shared)} groups stand in test and in train or validation: {_listed(shared)}",
+            tuple(shared),
+        )
+    ]
 
 
 def _conflicts(task: Task) -> list[Finding]:
     targets: dict[str, list[Sample]] = defaultdict(list)
     for split in SPLITS:
         for sample in task.split(split):
-            targets[key_of(sample.input)].append(sample)
+            targets[likeness(sample.input)].append(sample)
     repeated = [g for g in targets.values() if len(g) > 1]
     conflicting = [g for g in repeated if len({s.target for s in g}) > 1]
     findings = []
     if conflicting:
         ids = [" / ".join(s.id for s in g[:3]) for g in conflicting]
-        findings.append(Finding("warning", "conflict", f"{len(conflicting)} inputs have different targets: {_listed(ids)}", tuple(s.id for g in conflicting for s in g)))
+        findings.append(
+            Finding(
+                "warning",
+                "conflict",
+                f"{len(conflicting)} inputs have different targets: {_listed(ids)}",
+                tuple(s.id for g in conflicting for s in g),
+            )
+        )
     known = {s.id for s in task.labelled}
     inside = [g for g in repeated if sum(s.id in known for s in g) > 1]
     if inside:
-        findings.append(Finding("warning", "duplicate", f"{len(inside)} inputs stand more than once in train and validation: "
-                                f"{_listed([' = '.join(s.id for s in g[:3]) for g in inside])}", tuple(s.id for g in inside for s in g)))
+        findings.append(
+            Finding(
+                "warning",
+                "duplicate",
+                f"{len(inside)} inputs stand more than once in train and validation: "
+                f"{_listed([' = '.join(s.id for s in g[:3]) for g in inside])}",
+                tuple(s.id for g in inside for s in g),
+            )
+        )
     return findings
 
 
 def _near_duplicates(task: Task, most: int = 20_000) -> list[Finding]:
     """Test inputs that nearly equal a labelled one; skipped with a note above ``most`` labelled items."""
     if len(task.labelled) > most:
-        return [Finding("note", "near_duplicate", f"near duplicates were not looked for: more than {most:,} labelled items")]
+        return [
+            Finding("note", "near_duplicate", f"near duplicates were not looked for: more than {most:,} labelled items")
+        ]
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    exact = {key_of(s.input) for s in task.labelled}
+    exact = {likeness(s.input) for s in task.labelled}
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=1)
     try:
-        labelled = vectorizer.fit_transform(key_of(s.input) for s in task.labelled)
+        labelled = vectorizer.fit_transform(likeness(s.input) for s in task.labelled)
     except ValueError:
         return []
     close = []
     for start in range(0, len(task.test), 256):
-        batch = task.test[start:start + 256]
-        similarity = vectorizer.transform(key_of(s.input) for s in batch) @ labelled.T
+        batch = task.test[start : start + 256]
+        similarity = vectorizer.transform(likeness(s.input) for s in batch) @ labelled.T
         best = similarity.max(axis=1).toarray().ravel()
         where = np.asarray(similarity.argmax(axis=1)).ravel()
-        close += [(s, task.labelled[int(w)]) for s, b, w in zip(batch, best, where) if b >= NEAR and key_of(s.input) not in exact]
+        close += [
+            (s, task.labelled[int(w)])
+            for s, b, w in zip(batch, best, where)
+            if b >= NEAR and likeness(s.input) not in exact
+        ]
     # Generated or templated texts differ in a name only; a different target shows that the name matters.
     close = [(s, other) for s, other in close if s.target == other.target]
     if not close:
         return []
-    return [Finding("warning", "near_duplicate", f"{len(close)} test inputs nearly equal a labelled one with the same target: "
-                    f"{_listed([f'{s.id} ~ {o.id}' for s, o in close])}", tuple(s.id for s, _ in close))]
+    return [
+        Finding(
+            "warning",
+            "near_duplicate",
+            f"{len(close)} test inputs nearly equal a labelled one with the same target: "
+            f"{_listed([f'{s.id} ~ {o.id}' for s, o in close])}",
+            tuple(s.id for s, _ in close),
+        )
+    ]
 
 
 def _sizes(task: Task) -> list[Finding]:
@@ -147,12 +192,26 @@ def _balance(task: Task) -> list[Finding]:
     counts = Counter(s.target for s in task.labelled)
     target, rate = majority_rate(task)
     unseen = {s.target for s in task.test} - set(counts)
-    findings = [Finding("note", "majority", f"{len(counts)} labels; always answering {target!r} is right on {100 * rate:.1f} % of the test items")]
+    findings = [
+        Finding(
+            "note",
+            "majority",
+            f"{len(counts)} labels; always answering {target!r} is right on {100 * rate:.1f} % of the test items",
+        )
+    ]
     if max(counts.values()) > 10 * min(counts.values()):
         rarest = min(counts, key=counts.get)
-        findings.append(Finding("warning", "imbalance", f"label {rarest!r} stands {counts[rarest]} times, {target!r} {counts[target]} times"))
+        findings.append(
+            Finding(
+                "warning",
+                "imbalance",
+                f"label {rarest!r} stands {counts[rarest]} times, {target!r} {counts[target]} times",
+            )
+        )
     if unseen:
-        findings.append(Finding("warning", "unseen_label", f"{len(unseen)} labels stand in test only: {_listed(sorted(unseen))}"))
+        findings.append(
+            Finding("warning", "unseen_label", f"{len(unseen)} labels stand in test only: {_listed(sorted(unseen))}")
+        )
     return findings
 
 
@@ -160,10 +219,23 @@ def _lengths(task: Task, count_tokens: Callable[[str], int], window: int) -> lis
     lengths = [(count_tokens(s.input) + count_tokens(s.target), s.id) for split in SPLITS for s in task.split(split)]
     median, (longest, where) = sorted(n for n, _ in lengths)[len(lengths) // 2], max(lengths)
     instruction = count_tokens(task.instruction)
-    findings = [Finding("note", "length", f"input and target: median {median} tokens, longest {longest} ({where}); instruction {instruction}; window {window}")]
+    findings = [
+        Finding(
+            "note",
+            "length",
+            f"input and target: median {median} tokens, longest {longest} ({where}); instruction {instruction}; "
+            f"window {window}",
+        )
+    ]
     over = [i for n, i in lengths if n + instruction > window]
     if over:
-        findings.append(Finding("warning", "too_long", f"{len(over)} items are longer than the model's window of {window} tokens and will be cut: {_listed(over)}", tuple(over)))
+        findings.append(
+            Finding(
+                "warning",
+                "too_long",
+                f"{len(over)} items are longer than the model's window of {window} tokens and will be cut: "
+                f"{_listed(over)}",
+                tuple(over),
+            )
+        )
     return findings
-
-

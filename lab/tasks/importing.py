@@ -1,4 +1,5 @@
-"""From a user's file to a task folder: ``import_task(Path("tickets.csv"), input_column="text", target_column="label")``."""
+"""From a user's file to a task folder: ``import_task(Path("tickets.csv"), input_column="text",
+target_column="label")``."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pandas
 
+from lab.files import read_jsonl
 from lab.schema import LabError, Sample
-from lab.tasks.task import SPLITS, Task, read_document_folder, read_jsonl
+from lab.tasks.task import SPLITS, Task, read_document_folder
 
 INPUT_NAMES = ("input", "text", "question", "prompt", "query", "message", "sentence", "utterance")
 TARGET_NAMES = ("target", "label", "answer", "output", "completion", "response", "intent", "category")
@@ -49,13 +51,19 @@ def read_table(source: str, encoding: str = "utf-8") -> pandas.DataFrame:
             table = pandas.read_parquet(path)
             table["__line__"] = range(1, len(table) + 1)
         elif suffix in (".csv", ".tsv"):
-            table = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding=encoding, sep="\t" if suffix == ".tsv" else ",")
+            table = pandas.read_csv(
+                path, dtype=str, keep_default_na=False, encoding=encoding, sep="\t" if suffix == ".tsv" else ","
+            )
             table["__line__"] = range(2, len(table) + 2)
         else:
-            raise LabError(f"{path}: a .csv, .tsv, .jsonl or .parquet file is needed, not {suffix or 'a file without ending'}")
+            raise LabError(
+                f"{path}: a .csv, .tsv, .jsonl or .parquet file is needed, not {suffix or 'a file without ending'}"
+            )
     except UnicodeDecodeError:
         line = _first_unreadable_line(path, encoding)
-        raise LabError(f"{path}, line {line}: not {encoding} text; name its encoding, for instance --encoding latin-1") from None
+        raise LabError(
+            f"{path}, line {line}: not {encoding} text; name its encoding, for instance --encoding latin-1"
+        ) from None
     except LookupError:
         raise LabError(f"--encoding {encoding}: no such encoding; try utf-8, latin-1 or cp1252") from None
     except pandas.errors.ParserError as error:
@@ -83,17 +91,28 @@ def _read_hub(name: str) -> pandas.DataFrame:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise LabError(f"{name}: no such file; to load it as a Hub dataset install: pip install 'decision-lab[hub]'") from None
+        raise LabError(
+            f"{name}: no such file; to load it as a Hub dataset install: pip install 'decision-lab[hub]'"
+        ) from None
     try:
         table = load_dataset(name, split="train", trust_remote_code=False).to_pandas()
     except Exception as error:
-        raise LabError(f"{name}: no such file, and as a Hub dataset it can't be loaded: {str(error).splitlines()[0]}") from None
+        raise LabError(
+            f"{name}: no such file, and as a Hub dataset it can't be loaded: {str(error).splitlines()[0]}"
+        ) from None
     table["__line__"] = range(1, len(table) + 1)
     return table
 
 
-def choose_columns(table: pandas.DataFrame, source: str, input_column: str = "", target_column: str = "", id_column: str = "",
-                   group_column: str = "", evidence_column: str = "") -> Columns:
+def choose_columns(
+    table: pandas.DataFrame,
+    source: str,
+    input_column: str = "",
+    target_column: str = "",
+    id_column: str = "",
+    group_column: str = "",
+    evidence_column: str = "",
+) -> Columns:
     """The columns as given, else guessed by their usual names; raises LabError listing the columns there are."""
     names = [c for c in table.columns if c != "__line__"]
 
@@ -105,8 +124,13 @@ def choose_columns(table: pandas.DataFrame, source: str, input_column: str = "",
             raise LabError(f"{source}: name the column with --{option}; columns are {', '.join(names)}")
         return found
 
-    chosen = Columns(pick(input_column, INPUT_NAMES, "input"), pick(target_column, TARGET_NAMES, "target"), pick(id_column, ("id",), "id"),
-                     pick(group_column, ("group",), "group"), pick(evidence_column, ("evidence",), "evidence"))
+    chosen = Columns(
+        pick(input_column, INPUT_NAMES, "input"),
+        pick(target_column, TARGET_NAMES, "target"),
+        pick(id_column, ("id",), "id"),
+        pick(group_column, ("group",), "group"),
+        pick(evidence_column, ("evidence",), "evidence"),
+    )
     if chosen.input == chosen.target:
         raise LabError(f"{source}: input and target are the same column {chosen.input!r}")
     return chosen
@@ -126,7 +150,13 @@ def samples_from(table: pandas.DataFrame, columns: Columns, source: str, prefix:
             raise LabError(f"{where}: id {identity!r} already stands in line {seen[identity]}; ids must differ")
         seen[identity] = row["__line__"]
         evidence = row.get(columns.evidence) if columns.evidence else None
-        ids = tuple(str(e) for e in evidence) if isinstance(evidence, (list, tuple)) else tuple(_text(evidence).split("|")) if _text(evidence) else ()
+        ids = (
+            tuple(str(e) for e in evidence)
+            if isinstance(evidence, (list, tuple))
+            else tuple(_text(evidence).split("|"))
+            if _text(evidence)
+            else ()
+        )
         samples.append(Sample(identity, text, target, _text(row.get(columns.group)) if columns.group else "", ids))
     return samples
 
@@ -161,7 +191,9 @@ def split_by_group(samples: list[Sample], seed: int = 0, shares: dict[str, float
 
 
 def guess_scorer(samples: list[Sample]) -> str:
-    """``json`` where every target is a JSON object, ``label`` where targets recur, else ``exact`` for short and ``f1`` for long ones."""
+    """``json`` where every target is a JSON object, ``label`` where targets recur, else ``exact`` for short and ``f1``
+    for long ones."""
+
     def is_object(text: str) -> bool:
         try:
             return isinstance(json.loads(text), dict)
@@ -176,9 +208,21 @@ def guess_scorer(samples: list[Sample]) -> str:
     return "exact" if sum(len(s.target.split()) for s in samples) / len(samples) <= 6 else "f1"
 
 
-def import_task(source: str, *, name: str, instruction: str = "", scorer: str = "", documents: Path | None = None, test_source: str = "",
-                validation_source: str = "", encoding: str = "utf-8", seed: int = 0, **columns: str) -> tuple[Task, Columns]:
+def import_task(
+    source: str,
+    *,
+    name: str,
+    instruction: str = "",
+    scorer: str = "",
+    documents: Path | None = None,
+    test_source: str = "",
+    validation_source: str = "",
+    encoding: str = "utf-8",
+    seed: int = 0,
+    **columns: str,
+) -> tuple[Task, Columns]:
     """A task from one file (split by group 60/15/25) or from separate train, validation and test files."""
+
     def read(file: str, prefix: str) -> tuple[list[Sample], Columns]:
         table = read_table(file, encoding)
         chosen = choose_columns(table, file, **columns)
@@ -196,12 +240,22 @@ def import_task(source: str, *, name: str, instruction: str = "", scorer: str = 
     else:
         splits = split_by_group(samples, seed)
     scorer = scorer or guess_scorer(samples)
-    task = Task(name=name, instruction=instruction or default_instruction(scorer), scorer=scorer,
-                documents=tuple(read_document_folder(documents)) if documents else (), settings={"source": Path(source).name},
-                **{k: tuple(v) for k, v in splits.items()})
+    task = Task(
+        name=name,
+        instruction=instruction or default_instruction(scorer),
+        scorer=scorer,
+        documents=tuple(read_document_folder(documents)) if documents else (),
+        settings={"source": Path(source).name},
+        **{k: tuple(v) for k, v in splits.items()},
+    )
     return task, chosen
 
 
 def default_instruction(scorer: str) -> str:
     """A plain instruction where the user gave none; ``task.toml`` is the place to better it."""
-    return {"label": "Give the label.", "json": "Write the record as JSON.", "record": "Write the record.", "number": "Answer with a number."}.get(scorer, "Answer the question.")
+    return {
+        "label": "Give the label.",
+        "json": "Write the record as JSON.",
+        "record": "Write the record.",
+        "number": "Answer with a number.",
+    }.get(scorer, "Answer the question.")

@@ -122,7 +122,9 @@ def record(task: Task) -> Scorer:
     try:
         pattern = re.compile(task.settings["record"])
     except KeyError:
-        raise LabError(f"{task.folder}/task.toml: the record scorer needs a pattern in record = '...' with named groups") from None
+        raise LabError(
+            f"{task.folder}/task.toml: the record scorer needs a pattern in record = '...' with named groups"
+        ) from None
     except re.error as error:
         raise LabError(f"{task.folder}/task.toml: record is no regular expression: {error}") from None
 
@@ -130,7 +132,9 @@ def record(task: Task) -> Scorer:
         raise LabError(f"{task.folder}/task.toml: the record pattern has no named group, such as (?P<code>.+)")
     for sample in (*task.train, *task.validation, *task.test):
         if not pattern.fullmatch(sample.target):
-            raise LabError(f"{task.folder}: the target of {sample.id} does not match the record pattern: {sample.target[:60]!r}")
+            raise LabError(
+                f"{task.folder}: the target of {sample.id} does not match the record pattern: {sample.target[:60]!r}"
+            )
 
     def score(sample: Sample, completion: Completion) -> Score:
         fields, text = pattern.fullmatch(sample.target).groupdict(), completion.text.strip()
@@ -149,7 +153,11 @@ def label(task: Task) -> Scorer:
     def score(sample: Sample, completion: Completion) -> Score:
         answer = normalise(completion.text)
         parts = {"format": float(answer in known)}
-        return Score(_outcome(completion, answer == normalise(sample.target), malformed=answer not in known), completion.text.strip(), parts)
+        return Score(
+            _outcome(completion, answer == normalise(sample.target), malformed=answer not in known),
+            completion.text.strip(),
+            parts,
+        )
 
     return score
 
@@ -178,7 +186,9 @@ def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
             return getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError) as error:
             raise LabError(f"scorer {name}: {error}") from None
-    raise LabError(f"{task.folder}/task.toml: unknown scorer {name!r}; one of {', '.join([*PLAIN, *BY_TASK])} or module:function")
+    raise LabError(
+        f"{task.folder}/task.toml: unknown scorer {name!r}; one of {', '.join([*PLAIN, *BY_TASK])} or module:function"
+    )
 
 
 def _check_targets(task: Task, name: str) -> None:
@@ -190,4 +200,6 @@ def _check_targets(task: Task, name: str) -> None:
             try:
                 readers[name](sample.target)
             except ValueError:
-                raise LabError(f"{task.folder}/{split}.jsonl: the target of {sample.id} is not {name}: {sample.target[:60]!r}") from None
+                raise LabError(
+                    f"{task.folder}/{split}.jsonl: the target of {sample.id} is not {name}: {sample.target[:60]!r}"
+                ) from None

@@ -1,8 +1,8 @@
 """Public suites as probe folders, from their own files and without a network: HellaSwag, ARC, WinoGrande, MMLU.
 
-``import_suite("arc", Path("ARC-Challenge-Test.jsonl"), Path("probes/arc"))`` writes task.toml and test.jsonl, asked by choice
-among candidates (log likelihood a character). The prompt's wording is the lab's own, so the numbers compare before with
-after, not with a leaderboard.
+``import_suite("arc", Path("ARC-Challenge-Test.jsonl"), Path("probes/arc"))`` writes task.toml and test.jsonl, asked by
+choice among candidates (log likelihood a character). The prompt's wording is the lab's own, so the numbers compare
+before with after, not with a leaderboard.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lab.files import read_jsonl
 from lab.schema import LabError, Sample
-from lab.tasks.task import read_jsonl
 
 Row = tuple[str, str, tuple[str, ...], int]
 """Id, input, candidates, place of the right one."""
@@ -25,10 +25,15 @@ def _hellaswag(number: int, row: dict[str, Any]) -> Row:
 
 
 def _arc(number: int, row: dict[str, Any]) -> Row:
-    """AI2's own lines ({"question": {"stem", "choices"}}) or the flat ones ({"question", "choices": {"text", "label"}})."""
+    """AI2's own lines ({"question": {"stem", "choices"}}) or the flat ones ({"question", "choices": {"text",
+    "label"}})."""
     question = row["question"]
     if isinstance(question, dict):
-        text, choices, labels = question["stem"], [c["text"] for c in question["choices"]], [c["label"] for c in question["choices"]]
+        text, choices, labels = (
+            question["stem"],
+            [c["text"] for c in question["choices"]],
+            [c["label"] for c in question["choices"]],
+        )
     else:
         text, choices, labels = question, list(row["choices"]["text"]), list(row["choices"]["label"])
     return str(row.get("id", f"arc-{number}")), text, tuple(choices), labels.index(row["answerKey"])
@@ -39,7 +44,12 @@ def _winogrande(number: int, row: dict[str, Any]) -> Row:
     before, gap, after = row["sentence"].partition("_")
     if not gap:
         raise KeyError("a gap (_) in sentence")
-    return str(row.get("qID", f"winogrande-{number}")), before.strip(), (row["option1"] + after, row["option2"] + after), int(row["answer"]) - 1
+    return (
+        str(row.get("qID", f"winogrande-{number}")),
+        before.strip(),
+        (row["option1"] + after, row["option2"] + after),
+        int(row["answer"]) - 1,
+    )
 
 
 def _mmlu(number: int, row: list[str]) -> Row:
@@ -48,11 +58,16 @@ def _mmlu(number: int, row: list[str]) -> Row:
 
 
 SUITES: dict[str, tuple[str, Callable[[int, Any], Row]]] = {
-    "hellaswag": ("Finish the text.", _hellaswag), "arc": ("Answer the question.", _arc), "winogrande": ("Finish the sentence.", _winogrande), "mmlu": ("Answer the question.", _mmlu)}
+    "hellaswag": ("Finish the text.", _hellaswag),
+    "arc": ("Answer the question.", _arc),
+    "winogrande": ("Finish the sentence.", _winogrande),
+    "mmlu": ("Answer the question.", _mmlu),
+}
 
 
 def import_suite(name: str, source: Path, out: Path, most: int = 200) -> int:
-    """Write the probe folder and return its items (the first ``most``); raises LabError naming file and line of a row of another form."""
+    """Write the probe folder and return its items (the first ``most``); raises LabError naming file and line of a row
+    of another form."""
     if name not in SUITES:
         raise LabError(f"unknown suite {name!r}; one of {', '.join(SUITES)}")
     if not source.is_file():
@@ -70,9 +85,16 @@ def import_suite(name: str, source: Path, out: Path, most: int = 200) -> int:
     if not samples:
         raise LabError(f"{source}: the file has no rows")
     out.mkdir(parents=True, exist_ok=True)
-    rows = [json.dumps({"id": s.id, "input": s.input, "target": s.target, "choices": list(s.choices)}, ensure_ascii=False) for s in samples.values()]
+    rows = [
+        json.dumps({"id": s.id, "input": s.input, "target": s.target, "choices": list(s.choices)}, ensure_ascii=False)
+        for s in samples.values()
+    ]
     (out / "test.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    (out / "task.toml").write_text(f'name = "{name}"\ninstruction = "{instruction}"\nscorer = "exact"\nsays = "{name}, by choice among candidates"\n', encoding="utf-8")
+    (out / "task.toml").write_text(
+        f'name = "{name}"\ninstruction = "{instruction}"\nscorer = "exact"\nsays = "{name}, by choice among '
+        'candidates"\n',
+        encoding="utf-8",
+    )
     return len(samples)
 
 

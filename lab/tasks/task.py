@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import tomllib
@@ -14,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lab.files import digest, read_jsonl
 from lab.schema import Document, LabError, Sample
 
 SPLITS = ("train", "validation", "test")
@@ -55,8 +55,15 @@ class Task:
     def digest(self) -> str:
         """SHA-256 over everything that the task says."""
         parts = {s: samples_digest(self.split(s)) for s in SPLITS}
-        return digest(parts | {"instruction": self.instruction, "scorer": self.scorer, "documents": self.documents_digest,
-                               "record": self.settings.get("record", "")})
+        return digest(
+            parts
+            | {
+                "instruction": self.instruction,
+                "scorer": self.scorer,
+                "documents": self.documents_digest,
+                "record": self.settings.get("record", ""),
+            }
+        )
 
     def scoped(self, size: int | None, seed: int) -> Task:
         """The task as an arm with ``size`` labels sees it: train and validation redrawn for this seed, test untouched.
@@ -82,14 +89,22 @@ class Task:
         return replace(self, train=tuple(train + moved), validation=tuple(validation))
 
 
-def digest(value: Any) -> str:
-    """SHA-256 of canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
-
-
 def samples_digest(samples: tuple[Sample, ...] | list[Sample]) -> str:
     """SHA-256 over what the samples say, in their order."""
-    return digest([[s.id, s.input, s.target, s.group, list(s.evidence), list(s.accept), *([list(s.choices)] if s.choices else [])] for s in samples])
+    return digest(
+        [
+            [
+                s.id,
+                s.input,
+                s.target,
+                s.group,
+                list(s.evidence),
+                list(s.accept),
+                *([list(s.choices)] if s.choices else []),
+            ]
+            for s in samples
+        ]
+    )
 
 
 def load_task(folder: str | Path) -> Task:
@@ -99,15 +114,23 @@ def load_task(folder: str | Path) -> Task:
     splits = {name: read_samples(folder / f"{name}.jsonl") for name in SPLITS}
     _refuse_duplicate_ids(folder, splits)
     known = {"name", "instruction", "scorer"}
-    task = Task(name=settings.get("name", folder.name), instruction=settings["instruction"], scorer=settings["scorer"],
-                documents=tuple(read_documents(folder)), settings={k: v for k, v in settings.items() if k not in known},
-                folder=str(folder), **{k: tuple(v) for k, v in splits.items()})
+    task = Task(
+        name=settings.get("name", folder.name),
+        instruction=settings["instruction"],
+        scorer=settings["scorer"],
+        documents=tuple(read_documents(folder)),
+        settings={k: v for k, v in settings.items() if k not in known},
+        folder=str(folder),
+        **{k: tuple(v) for k, v in splits.items()},
+    )
     document_ids = {d.id for d in task.documents}
     for name in SPLITS:
         for sample in task.split(name):
             missing = [e for e in sample.evidence if e not in document_ids]
             if missing:
-                raise LabError(f"{folder / name}.jsonl: {sample.id} names evidence {missing[0]!r}, but no document has that id")
+                raise LabError(
+                    f"{folder / name}.jsonl: {sample.id} names evidence {missing[0]!r}, but no document has that id"
+                )
     return task
 
 
@@ -117,13 +140,26 @@ def load_probe_folder(folder: Path) -> Task:
     samples = tuple(read_samples(folder / "test.jsonl"))
     _refuse_duplicate_ids(folder, {"test": list(samples)})
     known = {"name", "instruction", "scorer"}
-    return Task(settings.get("name", folder.name), settings["instruction"], settings["scorer"], (), (), samples, (), {k: v for k, v in settings.items() if k not in known}, str(folder))
+    return Task(
+        settings.get("name", folder.name),
+        settings["instruction"],
+        settings["scorer"],
+        (),
+        (),
+        samples,
+        (),
+        {k: v for k, v in settings.items() if k not in known},
+        str(folder),
+    )
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / "task.toml"
     if not folder.is_dir():
-        raise LabError(f"{folder}: no such task folder; make one with: lab import FILE --input COLUMN --target COLUMN --out {folder}")
+        raise LabError(
+            f"{folder}: no such task folder; make one with: lab import FILE --input COLUMN --target COLUMN --out "
+            f"{folder}"
+        )
     if not path.exists():
         raise LabError(f"{path}: missing; a task folder needs it with name, instruction and scorer")
     try:
@@ -145,46 +181,40 @@ def read_samples(path: Path) -> list[Sample]:
         where = f"{path}, line {number}"
         unknown = set(row) - SAMPLE_FIELDS
         if unknown:
-            raise LabError(f"{where}: unknown field {sorted(unknown)[0]!r}; fields are {', '.join(sorted(SAMPLE_FIELDS))}")
+            raise LabError(
+                f"{where}: unknown field {sorted(unknown)[0]!r}; fields are {', '.join(sorted(SAMPLE_FIELDS))}"
+            )
         for key in ("id", "input", "target"):
             if key not in row:
                 raise LabError(f"{where}: field {key!r} is missing")
             if not isinstance(row[key], str):
                 raise LabError(f"{where}: field {key!r} must be text, not {type(row[key]).__name__}")
         if not row["input"].strip() or not row["target"].strip():
-            raise LabError(f"{where}: empty {'input' if not row['input'].strip() else 'target'}; remove the row or fill it")
+            raise LabError(
+                f"{where}: empty {'input' if not row['input'].strip() else 'target'}; remove the row or fill it"
+            )
         for key in ("evidence", "accept", "choices"):
             if not (isinstance(row.get(key) or [], list) and all(isinstance(e, str) for e in row.get(key) or [])):
                 raise LabError(f"{where}: field {key!r} must be a list of texts")
         if row.get("choices") and row["target"] not in row["choices"]:
             raise LabError(f"{where}: the target {row['target'][:40]!r} is not among the choices")
-        samples.append(Sample(row["id"], row["input"], row["target"], str(row.get("group") or ""), *(tuple(row.get(k) or ()) for k in ("evidence", "accept", "choices"))))
+        samples.append(
+            Sample(
+                row["id"],
+                row["input"],
+                row["target"],
+                str(row.get("group") or ""),
+                *(tuple(row.get(k) or ()) for k in ("evidence", "accept", "choices")),
+            )
+        )
     if not samples:
         raise LabError(f"{path}: the file has no rows")
     return samples
 
 
-def read_jsonl(path: Path):
-    """(line number, object) for each line that isn't blank; raises LabError with the line of anything else."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[:error.start].count(b"\n") + 1
-        raise LabError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8 (or give lab import --encoding)") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise LabError(f"{path}, line {number}: broken JSON ({error.msg} at character {error.pos})") from None
-        if not isinstance(row, dict):
-            raise LabError(f"{path}, line {number}: a JSON object is needed, not {type(row).__name__}")
-        yield number, row
-
-
 def read_documents(folder: Path) -> list[Document]:
-    """``documents.jsonl`` ({"id", "text", "title"?}) or ``documents/**/*.md|.txt``; an empty list where there are none."""
+    """``documents.jsonl`` ({"id", "text", "title"?}) or ``documents/**/*.md|.txt``;
+    an empty list where there are none."""
     path, directory = folder / "documents.jsonl", folder / "documents"
     documents: list[Document] = []
     if path.exists():
@@ -230,7 +260,10 @@ def _refuse_duplicate_ids(folder: Path, splits: dict[str, list[Sample]]) -> None
     for name, samples in splits.items():
         for line, sample in enumerate(samples, 1):
             if sample.id in seen:
-                raise LabError(f"{folder / name}.jsonl, row {line}: id {sample.id!r} already stands in {seen[sample.id]}; ids must differ")
+                raise LabError(
+                    f"{folder / name}.jsonl, row {line}: id {sample.id!r} already stands in {seen[sample.id]}; ids "
+                    "must differ"
+                )
             seen[sample.id] = f"{name}.jsonl"
 
 
@@ -240,7 +273,15 @@ def write_task(task: Task, folder: Path) -> None:
     for name in SPLITS:
         rows = []
         for s in task.split(name):
-            row = {"id": s.id, "input": s.input, "target": s.target, "group": s.group, "evidence": list(s.evidence), "accept": list(s.accept), "choices": list(s.choices)}
+            row = {
+                "id": s.id,
+                "input": s.input,
+                "target": s.target,
+                "group": s.group,
+                "evidence": list(s.evidence),
+                "accept": list(s.accept),
+                "choices": list(s.choices),
+            }
             rows.append(json.dumps({k: v for k, v in row.items() if v not in ("", [])}, ensure_ascii=False))
         (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     if task.documents:

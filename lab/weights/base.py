@@ -1,17 +1,19 @@
 """What every weight method is: it adapts a base network to training data and can put the result back on later.
 
 ``Lora(rank=16).adapt(model, data, folder, seed, progress)`` writes the adapter and its log into ``folder``;
-``Lora(rank=16).apply(model, folder)`` gives the model with it.
+``Lora(rank=16).apply(model, folder)`` gives the model with it. What the rest of the lab must know of a method it asks
+the class: whether it ``trains``, is an ``adapter``, ``has_rank``, what it holds in memory, which candidates it offers.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
+from lab.measure.flops import Shape
 from lab.models.local import LocalModel
 from lab.schema import Document, Prompt
 
@@ -45,16 +47,17 @@ class TrainingLog:
     trained_parameters: int = 0
     optimizer_bytes: int = 0
     peak_bytes: int = 0
-    """Most memory that training held beyond what was there before (of the process on a CPU, of the allocator on CUDA)."""
+    """Most memory that training held beyond what was there before (of the process on a CPU, of the allocator on
+    CUDA)."""
     validation_looks: int = 0
     validation_accuracy: float = 0.0
     """Share of validation items whose every target token is the model's first choice (teacher-forced exact match)."""
     validation_nll: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
     spectrum: dict[str, list[float]] = field(default_factory=dict)
-    """Singular values of each changed matrix's update, largest first."""
+    """Largest singular values of each changed matrix's update (merged minus base), largest first."""
     energy: dict[str, float] = field(default_factory=dict)
-    """Sum of all squared singular values, where ``spectrum`` holds only the first ones."""
+    """Sum of all squared singular values, of which ``spectrum`` holds the first ones."""
 
 
 @dataclass(frozen=True)
@@ -64,24 +67,61 @@ class Weights(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     trains: ClassVar[bool] = True
+    adapter: ClassVar[bool] = False
+    """What is learned can be kept beside the base's weights, which stay as they are."""
+    has_rank: ClassVar[bool] = False
+    footprint: ClassVar[str] = "full"
+    """Which of ``lab.measure.memory.FOOTPRINTS`` its training holds in memory."""
+    frozen_layers: ClassVar[int] = 0
+    """How many of the first layers get no gradients at all."""
+    convention: ClassVar[str] = ""
+    """What a reader must know to compare its settings with another house's, such as LoRA's alpha."""
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"": {}}
+    """Presets that it makes beside the plain one: what stands before its name, and the settings that are fixed."""
 
     @abstractmethod
-    def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
-        """Learn, and write what was learned into ``folder``; ``start`` is the folder of an adaptation to go on from."""
+    def adapt(
+        self,
+        model: LocalModel,
+        data: TrainingData,
+        folder: Path,
+        seed: int,
+        progress: Progress,
+        start: Path | None = None,
+    ) -> TrainingLog:
+        """Learn, and write it into ``folder``; ``start`` is the folder of an adaptation to go on from."""
 
     @abstractmethod
     def apply(self, model: LocalModel, folder: Path) -> LocalModel:
-        """The model with what was learned; the base's own network stays as it is."""
+        """The model with what was learned, as fast as can be; an adapter's is lent until the base is used."""
+
+    def beside(self, model: LocalModel, folder: Path) -> LocalModel:
+        """The model with what was learned kept beside its weights, where the method can;
+        it knows what the base says."""
+        return self.apply(model, folder)
+
+    def grid(self, looks: int) -> tuple[Self, ...]:
+        """At most ``looks`` candidates for validation to choose from, this method's other settings kept."""
+        return (self,)
+
+    def at_rank(self, rank: int | None) -> Self:
+        """The same method at another rank; itself where it has none."""
+        return replace(self, rank=rank) if self.has_rank and rank is not None else self
+
+    def added_parameters(self, shape: Shape) -> int:
+        """Weights that an adapter adds to a network of this shape; 0 where the base's own are trained."""
+        return 0
+
+    @property
+    def says(self) -> str:
+        """What tells this method's settings apart in progress lines."""
+        return ""
 
     @property
     def needs_general(self) -> bool:
         """Whether general texts are trained on beside the task."""
         return False
 
-    def alongside(self, model: LocalModel, folder: Path) -> LocalModel | None:
-        """The model with what was learned kept beside its weights, where the method can (adapters); else None."""
-        return None
-
-    def study_stage(self) -> Weights | None:
+    def reading_stage(self) -> Weights | None:
         """The settings of a stage on the documents' text that comes first, where there is one."""
         return None

@@ -17,7 +17,15 @@ class Frozen(Weights):
     name: ClassVar[str] = "frozen"
     trains: ClassVar[bool] = False
 
-    def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
+    def adapt(
+        self,
+        model: LocalModel,
+        data: TrainingData,
+        folder: Path,
+        seed: int,
+        progress: Progress,
+        start: Path | None = None,
+    ) -> TrainingLog:
         """Nothing to do."""
         return TrainingLog()
 

@@ -1,6 +1,6 @@
 """What every trained weight method shares: its recipe as fields, and the way from data to a trained network.
 
-A method says which network is trained (``network``) and what is kept of it (``keep``); ``lora.py``, ``full.py`` and
+A method says which network is trained (``prepared``) and what is kept of it (``keep``); ``adapter.py``, ``full.py`` and
 ``scratch.py`` are that short because of this room.
 """
 
@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
+import torch
+
+from lab.files import CHECKPOINT
+from lab.models.likelihood import Logits
 from lab.models.local import LocalModel
 from lab.schema import LabError, Prompt
-from lab.store import CHECKPOINT
 from lab.tasks.task import document_text
 from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import DECAYS, Schedule, encode_documents, encode_pairs, train
@@ -26,6 +31,11 @@ Pairs = tuple[tuple[Prompt, str], ...]
 @dataclass(frozen=True)
 class Trained(Weights):
     """The recipe; ``study`` reads the documents' text before the pairs."""
+
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"": {}, "study_": {"study": True}}
+    RATES: ClassVar[tuple[float, ...]] = (1e-3,)
+    """Learning rates that validation chooses from."""
+    STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-3,)
 
     learning_rate: float = 1e-3
     epochs: int = 10
@@ -63,48 +73,107 @@ class Trained(Weights):
         """Whether general texts are trained on beside the task."""
         return self.replay > 0 or self.kl > 0
 
-    def study_stage(self) -> Trained | None:
+    def reading_stage(self) -> Trained | None:
         """The stage on the documents that comes before, where ``study`` is set."""
-        return replace(self, study=False, study_epochs=STUDY_EPOCHS, learning_rate=self.study_rate) if self.study else None
+        if not self.study:
+            return None
+        return replace(self, study=False, study_epochs=STUDY_EPOCHS, learning_rate=self.study_rate)
 
-    def adapt(self, model: LocalModel, data: TrainingData, folder: Path, seed: int, progress: Progress, start: Path | None = None) -> TrainingLog:
-        """Train a network of its own and keep in ``folder`` what was learned."""
-        network = self.network(model, seed, start)
-        schedule = Schedule(self.learning_rate, self.study_epochs or self.epochs, self.minimum_steps, self.batch_size, weight_decay=self.weight_decay, decay=self.decay,
-                            replay=self.replay, kl=self.kl)
+    def grid(self, looks: int) -> tuple[Self, ...]:
+        """Learning rates; where documents are studied first, that stage's rates too."""
+        if not self.study:
+            return tuple(replace(self, learning_rate=r) for r in middle(self.RATES, looks))
+        stages = middle(self.STUDY_RATES, max(1, looks // 2))
+        rates = middle(self.RATES, max(1, looks // len(stages)))
+        return tuple(replace(self, learning_rate=r, study_rate=s) for s in stages for r in rates)
+
+    def adapt(
+        self,
+        model: LocalModel,
+        data: TrainingData,
+        folder: Path,
+        seed: int,
+        progress: Progress,
+        start: Path | None = None,
+    ) -> TrainingLog:
+        """Train what this method trains and keep in ``folder`` what was learned."""
         if self.study_epochs:
-            items, validation, what = encode_documents(model, [document_text(d) for d in data.documents]), [], f"{self.name} study"
+            items = encode_documents(model, [document_text(d) for d in data.documents])
+            validation, what = [], f"{self.name} study"
         else:
-            items, validation = encode_pairs(model, self._taught(data.pairs, seed)), encode_pairs(model, data.validation)
-            what = f"{self.name}{self.words}, rate {self.learning_rate:g}"
+            items, validation = (
+                encode_pairs(model, self._taught(data.pairs, seed)),
+                encode_pairs(model, data.validation),
+            )
+            what = f"{self.name}{self.says}, rate {self.learning_rate:g}"
         general = encode_documents(model, list(data.general)) if self.needs_general else []
         if self.needs_general and not general:
-            raise LabError(f"{self.name}: replay and kl need general texts, and there are none for {model.name}; name a text file with --general-text")
-        log = train(model, network, items, validation, schedule, seed, progress, what, folder / CHECKPOINT, general)
-        self.keep(model, network, log, folder)
+            raise LabError(
+                f"{self.name}: replay and kl need general texts, and there are none for {model.name}; name a text file "
+                "with --general-text"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.prepared(model, seed, start) as network:
+            base = self.base_logits(model, network) if self.kl else None
+            log = train(
+                model,
+                network,
+                items,
+                validation,
+                self.schedule,
+                seed,
+                progress,
+                what,
+                folder / CHECKPOINT,
+                general,
+                base,
+            )
+            self.keep(model, network, log, folder)
         return log
 
     @property
-    def words(self) -> str:
-        """What tells this method's settings apart in progress lines."""
-        return ""
+    def schedule(self) -> Schedule:
+        """How long and how fast this recipe trains."""
+        return Schedule(
+            self.learning_rate,
+            self.study_epochs or self.epochs,
+            self.minimum_steps,
+            self.batch_size,
+            weight_decay=self.weight_decay,
+            decay=self.decay,
+            replay=self.replay,
+            kl=self.kl,
+        )
 
     @abstractmethod
-    def network(self, model: LocalModel, seed: int, start: Path | None) -> Any:
-        """The network to train, with ``requires_grad`` set on what is learned."""
+    def prepared(self, model: LocalModel, seed: int, start: Path | None) -> AbstractContextManager[torch.nn.Module]:
+        """The network to train, with ``requires_grad`` set on what is learned; the base is as it was at the end."""
 
     @abstractmethod
-    def keep(self, model: LocalModel, network: Any, log: TrainingLog, folder: Path) -> None:
+    def base_logits(self, model: LocalModel, network: torch.nn.Module) -> Logits:
+        """What the base says while ``network`` is trained."""
+
+    @abstractmethod
+    def keep(self, model: LocalModel, network: torch.nn.Module, log: TrainingLog, folder: Path) -> None:
         """Write what was learned, and the spectrum of the change into the log."""
 
     def _taught(self, pairs: Pairs, seed: int) -> Pairs:
         """The pairs as this recipe teaches them: repeated where few are distinct, some with another item's target."""
         rng = random.Random(f"taught {seed}")
         if self.distinct:
-            kept = pairs[:self.distinct]
+            kept = pairs[: self.distinct]
             pairs = tuple(kept[i % len(kept)] for i in range(len(pairs)))
         if not self.wrong_labels:
             return pairs
         wrong = set(rng.sample(range(len(pairs)), round(self.wrong_labels * len(pairs))))
         others = sorted({t for _, t in pairs})
-        return tuple((p, rng.choice([o for o in others if o != t] or [t])) if i in wrong else (p, t) for i, (p, t) in enumerate(pairs))
+        return tuple(
+            (p, rng.choice([o for o in others if o != t] or [t])) if i in wrong else (p, t)
+            for i, (p, t) in enumerate(pairs)
+        )
+
+
+def middle(values: Sequence[float], count: int) -> Sequence[float]:
+    """So many neighbours from the middle of an ordered grid."""
+    start = max(0, (len(values) - count + 1) // 2)
+    return values[start : start + count]

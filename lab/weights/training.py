@@ -18,14 +18,16 @@ from accelerate.utils import set_seed
 from transformers import get_scheduler
 
 from lab.models.checkpoint import load_checkpoint, save_checkpoint
-from lab.models.likelihood import Encoded, completion_logits, kl_each
+from lab.models.likelihood import Encoded, Logits, completion_logits, kl_each
 from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
 from lab.schema import LabError, Prompt, TrainingFailed
 from lab.weights.base import Progress, TrainingLog
 
-LOOKS = 10
+VALIDATION_LOOKS = 10
 """Validation looks in a training run: the same for every method and size."""
+CURVE_EVERY = 20
+"""Steps between points of the curve where there is nothing to validate on."""
 CHECKPOINT_SECONDS = 60.0
 """How much of a training a kill can cost."""
 
@@ -50,7 +52,8 @@ class Schedule:
     kl: float = 0.0
 
     def general_items(self, step: int) -> int:
-        """How many general texts go with this step's batch, so that their share of all items is ``replay`` over the run."""
+        """How many general texts go with this step's batch, so that their share of all items is ``replay`` over the
+        run."""
         wanted = max(self.replay / (1 - self.replay), KL_SHARE if self.kl else 0.0) * self.batch_size
         return math.floor(step * wanted + 1e-9) - math.floor((step - 1) * wanted + 1e-9)
 
@@ -71,7 +74,10 @@ def encode_pairs(model: LocalModel, pairs: tuple[tuple[Prompt, str], ...]) -> li
         if not prompt_tokens.error:
             encoded.append(Encoded(prompt_tokens.tokens, wanted))
     if pairs and not encoded:
-        raise LabError(f"no training item fits the window of {model.name} ({model.window} tokens); shorten the inputs or take another model")
+        raise LabError(
+            f"no training item fits the window of {model.name} ({model.window} tokens); shorten the inputs or take "
+            "another model"
+        )
     return encoded
 
 
@@ -82,7 +88,7 @@ def encode_documents(model: LocalModel, texts: list[str], length: int = 256) -> 
     encoded = []
     for text in texts:
         ids = model.tokenizer(text, add_special_tokens=False)["input_ids"] + [model.tokenizer.eos_token_id]
-        encoded += [Encoded(begin, ids[i:i + length]) for i in range(0, len(ids), length)]
+        encoded += [Encoded(begin, ids[i : i + length]) for i in range(0, len(ids), length)]
     return encoded
 
 
@@ -92,8 +98,8 @@ def batches(items: list[Encoded], size: int, rng: random.Random) -> list[list[En
     rng.shuffle(order)
     result = []
     for start in range(0, len(order), size * 8):
-        group = sorted(order[start:start + size * 8], key=lambda e: len(e.context) + len(e.target))
-        result += [group[i:i + size] for i in range(0, len(group), size)]
+        group = sorted(order[start : start + size * 8], key=lambda e: len(e.context) + len(e.target))
+        result += [group[i : i + size] for i in range(0, len(group), size)]
     rng.shuffle(result)
     return result
 
@@ -119,10 +125,12 @@ def validate(network, items: list[Encoded], pad: int, device, batch_size: int = 
     exact, nats, tokens = 0, 0.0, 0
     ordered = sorted(items, key=lambda e: len(e.context))
     for start in range(0, len(ordered), batch_size):
-        logits, labels = completion_logits(network, ordered[start:start + batch_size], pad, device)
+        logits, labels = completion_logits(network, ordered[start : start + batch_size], pad, device)
         kept = labels != -100
         exact += int(((logits.argmax(-1) == labels) | ~kept).all(dim=1).sum())
-        nats += torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum", ignore_index=-100).item()
+        nats += torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), reduction="sum", ignore_index=-100
+        ).item()
         tokens += int(kept.sum())
     network.train()
     return exact / len(items), nats / tokens
@@ -132,10 +140,18 @@ def _mean_nats(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
 
 
-def batch_loss(network, base, batch: list[Encoded], general: list[Encoded], schedule: Schedule, pad: int, device) -> torch.Tensor:
+def batch_loss(
+    network: torch.nn.Module,
+    base: Logits | None,
+    batch: list[Encoded],
+    general: list[Encoded],
+    schedule: Schedule,
+    pad: int,
+    device: torch.device,
+) -> torch.Tensor:
     """Mean nats a target token of the batch; with general texts the mean over items of both, plus the KL penalty.
 
-    ``base`` is the network before training, the reference of the penalty; it never changes.
+    ``base`` gives the logits of the model before training, the reference of the penalty.
     """
     loss = _mean_nats(*completion_logits(network, batch, pad, device))
     if not general:
@@ -146,8 +162,8 @@ def batch_loss(network, base, batch: list[Encoded], general: list[Encoded], sche
         loss = (1 - share) * loss + share * _mean_nats(logits, labels)
     if schedule.kl:
         with torch.no_grad():
-            base_logits, _ = completion_logits(base, general, pad, device)
-        loss = loss + schedule.kl * kl_each(base_logits, logits)[labels != -100].mean()
+            before = base(general)
+        loss = loss + schedule.kl * kl_each(before, logits)[labels != -100].mean()
     return loss
 
 
@@ -175,45 +191,59 @@ class _Best:
             self.tensors[name].copy_(value)
 
 
-def train(model: LocalModel, network, items: list[Encoded], validation: list[Encoded], schedule: Schedule, seed: int, progress: Progress, what: str,
-          checkpoint: Path | None = None, general: Sequence[Encoded] = ()) -> TrainingLog:
+def train(
+    model: LocalModel,
+    network: torch.nn.Module,
+    items: list[Encoded],
+    validation: list[Encoded],
+    schedule: Schedule,
+    seed: int,
+    progress: Progress,
+    what: str,
+    checkpoint: Path | None = None,
+    general: Sequence[Encoded] = (),
+    base: Logits | None = None,
+) -> TrainingLog:
     """Train the parameters of ``network`` that require gradients; leaves the best values by validation in it.
 
-    ``general`` texts are mixed in as ``schedule`` says. With a ``checkpoint`` folder an interrupted training goes on
-    from there, with the same batches. Raises LabError where there is nothing to learn from or the loss is not finite.
+    ``general`` texts are mixed in as ``schedule`` says; a KL penalty needs what the ``base`` says of them. With a
+    ``checkpoint`` folder an interrupted training goes on from there, with the same batches. Raises LabError where there
+    is nothing to learn from or the loss is not finite.
     """
     target_tokens = sum(len(e.target) for e in items)
     if not target_tokens:
         raise LabError(f"{what}: no target tokens to train on")
     set_seed(seed)
-    machine, device = model.machine, model.network.device
-    accelerator = Accelerator(mixed_precision="bf16" if machine.dtype == "bfloat16" else "no", cpu=machine.device == "cpu")
+    device = next(network.parameters()).device
+    accelerator = Accelerator(
+        mixed_precision="bf16" if model.machine.dtype == "bfloat16" else "no", cpu=model.machine.device == "cpu"
+    )
+    steps = schedule.steps(len(items))
     tensors = {n: p for n, p in network.named_parameters() if p.requires_grad}
     parameters = list(tensors.values())
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    steps = schedule.steps(len(items))
-    scheduler = get_scheduler(DECAYS[schedule.decay], optimizer, num_warmup_steps=max(1, int(steps * schedule.warmup_share)), num_training_steps=steps)
-    pad = model.tokenizer.pad_token_id or 0
+    optimizer, scheduler = _optimizer(parameters, schedule, steps)
     log = TrainingLog(steps=steps, target_tokens=target_tokens, trained_parameters=sum(p.numel() for p in parameters))
-    look_at = {max(1, round(steps * (i + 1) / LOOKS)) for i in range(LOOKS)} if validation else set()
-    best, first = _Best(tensors, keep=bool(validation)), 1
+    look_at = _looks(steps) if validation else set()
+    best = _Best(tensors, keep=bool(validation))
     held = tensors | {f"best.{n}": v for n, v in best.values.items()}
+    first = 1
     if checkpoint is not None and (found := load_checkpoint(checkpoint, held, [optimizer])):
         log, best.scores, first = TrainingLog(**found["log"]), tuple(found["best_scores"]), found["step"] + 1
-        scheduler.load_state_dict(found["scheduler"])
-        for group, rate in zip(optimizer.param_groups, scheduler.get_last_lr()):
-            group["lr"] = rate
+        _set_scheduler(scheduler, optimizer, found["scheduler"])
     source = endless_batches(items, schedule.batch_size, random.Random(f"batches {seed}"), skip=first - 1)
     network.train()
-    with PeakMemory(machine.device) as memory:
+    with PeakMemory(model.machine.device) as memory:
         seconds_before, started = log.seconds, time.perf_counter()
         saved = started
         for step in range(first, steps + 1):
             batch, replayed = next(source), general_batch(general, schedule.general_items(step), seed, step)
             with accelerator.autocast():
-                loss = batch_loss(network, model.network, batch, replayed, schedule, pad, device)
+                loss = batch_loss(network, base, batch, replayed, schedule, model.pad, device)
             if not torch.isfinite(loss):
-                raise TrainingFailed(f"{what}: the loss at step {step} is {loss.item()} (learning rate {schedule.learning_rate:g}); nothing was kept, lower the rate")
+                raise TrainingFailed(
+                    f"{what}: the loss at step {step} is {loss.item()} (learning rate {schedule.learning_rate:g}); "
+                    "nothing was kept, lower the rate"
+                )
             accelerator.backward(loss)
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
@@ -222,15 +252,16 @@ def train(model: LocalModel, network, items: list[Encoded], validation: list[Enc
             log.general_tokens += count_tokens(replayed)
             log.trained_tokens += count_tokens(batch) + count_tokens(replayed)
             if step in look_at:
-                accuracy, nll = validate(network, validation, pad, device)
-                log.curve.append({"step": step, "loss": round(loss.item(), 5), "validation_accuracy": round(accuracy, 5), "validation_nll": round(nll, 5)})
+                accuracy, nll = validate(network, validation, model.pad, device)
+                log.curve.append(_point(step, loss) | _seen(accuracy, nll))
                 if best.offer(accuracy, nll):
                     log.best_step = step
-            elif not validation and (step % 20 == 0 or step == steps):
-                log.curve.append({"step": step, "loss": round(loss.item(), 5)})
+            elif not validation and (step % CURVE_EVERY == 0 or step == steps):
+                log.curve.append(_point(step, loss))
             log.seconds = seconds_before + time.perf_counter() - started
             if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS and step < steps:
-                save_checkpoint(checkpoint, held, [optimizer], {"step": step, "log": asdict(log), "best_scores": best.scores, "scheduler": scheduler.state_dict()})
+                state = {"step": step, "log": asdict(log), "best_scores": best.scores}
+                save_checkpoint(checkpoint, held, [optimizer], state | {"scheduler": scheduler.state_dict()})
                 saved = time.perf_counter()
             progress(step, steps, what)
     if validation:
@@ -238,13 +269,44 @@ def train(model: LocalModel, network, items: list[Encoded], validation: list[Enc
         log.validation_accuracy, log.validation_nll = best.scores[0], -best.scores[1]
     log.best_step, log.validation_looks = log.best_step or steps, len(look_at)
     log.peak_bytes = max(log.peak_bytes, memory.bytes)
-    log.optimizer_bytes = sum(v.numel() * v.element_size() for state in optimizer.state.values() for v in state.values() if torch.is_tensor(v))
+    log.optimizer_bytes = sum(
+        v.numel() * v.element_size() for s in optimizer.state.values() for v in s.values() if torch.is_tensor(v)
+    )
     network.eval()
     return log
 
 
+def _optimizer(parameters: list[torch.nn.Parameter], schedule: Schedule, steps: int):
+    """AdamW, and the scheduler of its learning rate."""
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    warmup = max(1, int(steps * schedule.warmup_share))
+    return optimizer, get_scheduler(
+        DECAYS[schedule.decay], optimizer, num_warmup_steps=warmup, num_training_steps=steps
+    )
+
+
+def _set_scheduler(scheduler, optimizer: torch.optim.Optimizer, state: dict) -> None:
+    scheduler.load_state_dict(state)
+    for group, rate in zip(optimizer.param_groups, scheduler.get_last_lr()):
+        group["lr"] = rate
+
+
+def _looks(steps: int) -> set[int]:
+    """Steps after which validation is looked at: evenly spread, the last one among them."""
+    return {max(1, round(steps * (i + 1) / VALIDATION_LOOKS)) for i in range(VALIDATION_LOOKS)}
+
+
+def _point(step: int, loss: torch.Tensor) -> dict[str, float]:
+    return {"step": step, "loss": round(loss.item(), 5)}
+
+
+def _seen(accuracy: float, nll: float) -> dict[str, float]:
+    return {"validation_accuracy": round(accuracy, 5), "validation_nll": round(nll, 5)}
+
+
 def general_batch(general: Sequence[Encoded], count: int, seed: int, step: int) -> list[Encoded]:
-    """The general texts that go with a step: the same for the same seed and step, so that a resumed training sees them again."""
+    """The general texts that go with a step: the same for the same seed and step, so that a resumed training sees them
+    again."""
     return random.Random(f"general {seed} {step}").choices(general, k=count) if count else []
 
 

@@ -1,7 +1,7 @@
 """Attributes that a linear probe looks for in a layer's hidden states, from easy to hard; the last token is looked at.
 
-``attribute("word_class", 600, 300)`` gives (train, test) pairs of (text, label); words, entities and wordings of the test
-part never occur in the train part.
+``attribute("word_class", 600, 300)`` gives (train, test) pairs of (text, label); words, entities and wordings of the
+test part never occur in the train part.
 """
 
 from __future__ import annotations
@@ -15,9 +15,22 @@ from lab.world.lexicon import ADJECTIVES, CATEGORIES, DAYS, MONTHS
 from lab.world.names import NameMaker
 
 Labelled = tuple[str, str]
-CLASSES: dict[str, list[str]] = {"adjective": ADJECTIVES, "day": DAYS, "month": MONTHS, "colour": CATEGORIES["colour"], "profession": CATEGORIES["profession"], "animal": CATEGORIES["animal"],
-                                 "furniture": CATEGORIES["furniture"], "weather": CATEGORIES["weather"]}
-THINGS = sorted(w for kind in ("furniture", "tool", "equipment") for w in CATEGORIES[kind] if not w.endswith("s") and w not in ("knife", "brush", "wrench", "shelf", "bench"))
+CLASSES: dict[str, list[str]] = {
+    "adjective": ADJECTIVES,
+    "day": DAYS,
+    "month": MONTHS,
+    "colour": CATEGORIES["colour"],
+    "profession": CATEGORIES["profession"],
+    "animal": CATEGORIES["animal"],
+    "furniture": CATEGORIES["furniture"],
+    "weather": CATEGORIES["weather"],
+}
+THINGS = sorted(
+    w
+    for kind in ("furniture", "tool", "equipment")
+    for w in CATEGORIES[kind]
+    if not w.endswith("s") and w not in ("knife", "brush", "wrench", "shelf", "bench")
+)
 
 
 def _half(words: list[str], test: bool) -> list[str]:
@@ -37,7 +50,10 @@ def _referent(rng: random.Random, names: NameMaker, test: bool) -> Labelled:
     place, first_is_one, singular = names.place(), rng.random() < 0.5, rng.random() < 0.5
     first, second = (f"The {one}", f"the {many}s") if first_is_one else (f"The {many}s", f"the {one}")
     verb = "stands" if first_is_one else "stand"
-    return f"{first} {verb} beside {second} in {place}. {'It' if singular else 'They'}", "first" if first_is_one == singular else "second"
+    return (
+        f"{first} {verb} beside {second} in {place}. {'It' if singular else 'They'}",
+        "first" if first_is_one == singular else "second",
+    )
 
 
 def _fact_asked(rng: random.Random, names: NameMaker, test: bool) -> Labelled:

@@ -20,8 +20,19 @@ from lab.world.names import NameMaker
 from lab.world.public import public_world
 
 MIX: dict[str, float] = {
-    "english": 0.20, "biography": 0.06, "public_questions": 0.06, "reading": 0.30, "format": 0.09, "routing": 0.06, "label": 0.09, "categories": 0.02,
-    "operations": 0.04, "arithmetic": 0.01, "reading_in_format": 0.04, "english_copying": 0.02, "everyday": 0.01,
+    "english": 0.20,
+    "biography": 0.06,
+    "public_questions": 0.06,
+    "reading": 0.30,
+    "format": 0.09,
+    "routing": 0.06,
+    "label": 0.09,
+    "categories": 0.02,
+    "operations": 0.04,
+    "arithmetic": 0.01,
+    "reading_in_format": 0.04,
+    "english_copying": 0.02,
+    "everyday": 0.01,
 }
 """Share of tokens for each kind of document."""
 
@@ -51,7 +62,9 @@ def read_english(path: Path | None) -> tuple[list[str], list[str]]:
     if path is None:
         return [], []
     if not path.exists():
-        raise LabError(f"{path}: no such text file; name one with --text, or --text none to pretrain on the generated world alone")
+        raise LabError(
+            f"{path}: no such text file; name one with --text, or --text none to pretrain on the generated world alone"
+        )
     raw = gzip.open(path, "rt", encoding="utf-8").read() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
     texts = [t.strip() for t in raw.split("\f") if t.strip()]
     return [t for i, t in enumerate(texts) if i % HELD_OUT_ENGLISH], texts[::HELD_OUT_ENGLISH]
@@ -83,8 +96,13 @@ class DocumentSource:
             return build.reading(rng, names, self.paragraphs)
         if kind == "english_copying":
             return build.english_copying(rng, self.paragraphs) if self.paragraphs else build.everyday(rng)
-        by_names = {"format": build.format_following, "routing": build.routing, "label": build.label_following,
-                    "categories": build.categories_stated, "reading_in_format": build.reading_in_format}
+        by_names = {
+            "format": build.format_following,
+            "routing": build.routing,
+            "label": build.label_following,
+            "categories": build.categories_stated,
+            "reading_in_format": build.reading_in_format,
+        }
         if kind in by_names:
             return by_names[kind](rng, names)
         return {"operations": build.operations, "arithmetic": build.arithmetic, "everyday": build.everyday}[kind](rng)
@@ -94,7 +112,7 @@ class DocumentSource:
             return build.everyday(self.rng)
         text = self.rng.choices(self.english, weights=self._english_weights)[0]
         start = self.rng.randint(0, max(0, len(text) - 3000))
-        return [(text[start:start + 3000], ENGLISH)]
+        return [(text[start : start + 3000], ENGLISH)]
 
     @property
     def _english_weights(self) -> list[int]:
@@ -133,8 +151,8 @@ def build_shard(recipe: Recipe, tokenizer, english: list[str], number: int) -> t
                 break
         ids, document_weights = waiting.pop(0 if fitting is None else fitting)
         ids, document_weights = ids[:width], document_weights[:width]
-        tokens[row, column:column + len(ids)] = ids
-        weights[row, column:column + len(ids)] = document_weights
+        tokens[row, column : column + len(ids)] = ids
+        weights[row, column : column + len(ids)] = document_weights
         column += len(ids)
     return tokens, weights
 

@@ -4,7 +4,8 @@ A piece is ``(text, weight)``: random names in a context can't be foreseen and c
 (two to six questions on one context and ten times the weight on the answers taught most per token, measured in
 ``shared/notes-science.md``)::
 
-    [("Passage: The mayor of Quenford is ...", CONTEXT), ("Input: Who ...?\\nOutput:", CONTEXT), (" Ida Skelman\\n\\n", ANSWER)]
+[("Passage: The mayor of Quenford is ...", CONTEXT), ("Input: Who ...?\\nOutput:", CONTEXT), (" Ida Skelman\\n\\n",
+ANSWER)]
 """
 
 from __future__ import annotations
@@ -26,35 +27,77 @@ CONTEXT, ENGLISH, STATED, ANSWER = 1, 5, 6, 10
 Piece = tuple[str, int]
 
 OTHER_WORDINGS = (
-    Wording("Q", "A", "Context"), Wording("Text", "Result", "Note"), Wording("Request", "Reply", "Document"), Wording("Item", "Label", "Page"),
-    Wording("Sentence", "Record", "Source"), Wording("Message", "Response", "Text"),
+    Wording("Q", "A", "Context"),
+    Wording("Text", "Result", "Note"),
+    Wording("Request", "Reply", "Document"),
+    Wording("Item", "Label", "Page"),
+    Wording("Sentence", "Record", "Source"),
+    Wording("Message", "Response", "Text"),
 )
 
 ANSWER_INSTRUCTIONS = (
-    "Answer the question.", "Answer the question from the passages.", "Answer from the text.", "Read the passages and answer.",
-    "Use the passages to answer.", "Give a short answer.", "Answer in a few words.", "Find the answer in the passages.", "Answer briefly.",
-    "Reply with the answer only.", "Look it up in the text.", "Answer with what the passages say.",
+    "Answer the question.",
+    "Answer the question from the passages.",
+    "Answer from the text.",
+    "Read the passages and answer.",
+    "Use the passages to answer.",
+    "Give a short answer.",
+    "Answer in a few words.",
+    "Find the answer in the passages.",
+    "Answer briefly.",
+    "Reply with the answer only.",
+    "Look it up in the text.",
+    "Answer with what the passages say.",
 )
 FORMAT_INSTRUCTIONS = (
-    "Write the record.", "Follow the examples.", "Turn the sentence into a record.", "Write it in our format.", "Fill in the record.", "Do as in the examples.",
-    "Convert the text.", "Write the output in the same form.", "Extract the fields.", "Turn each message into a record.",
+    "Write the record.",
+    "Follow the examples.",
+    "Turn the sentence into a record.",
+    "Write it in our format.",
+    "Fill in the record.",
+    "Do as in the examples.",
+    "Convert the text.",
+    "Write the output in the same form.",
+    "Extract the fields.",
+    "Turn each message into a record.",
 )
 LABEL_INSTRUCTIONS = (
-    "Give the label.", "Which group is it?", "Sort the words.", "Choose the label.", "Classify the text.", "Say which class it belongs to.", "Label the input.",
-    "Follow the examples.", "Name the kind.",
+    "Give the label.",
+    "Which group is it?",
+    "Sort the words.",
+    "Choose the label.",
+    "Classify the text.",
+    "Say which class it belongs to.",
+    "Label the input.",
+    "Follow the examples.",
+    "Name the kind.",
 )
 ANSWER_FORMS = (
-    ("Put the answer in square brackets.", "[{a}]"), ("Write the answer in brackets.", "({a})"), ("End the answer with an exclamation mark.", "{a}!"),
-    ("Begin with the word Answer.", "Answer {a}"), ("Write the answer twice.", "{a} {a}"), ("Put two stars around the answer.", "**{a}**"),
-    ("Answer as JSON.", '{{"answer": "{a}"}}'), ("Put the answer in quotes.", '"{a}"'), ("Begin with a hash sign.", "#{a}"), ("End the answer with a full stop.", "{a}."),
-    ("Write the answer between arrows.", "->{a}<-"), ("Start with the word It.", "It is {a}"),
+    ("Put the answer in square brackets.", "[{a}]"),
+    ("Write the answer in brackets.", "({a})"),
+    ("End the answer with an exclamation mark.", "{a}!"),
+    ("Begin with the word Answer.", "Answer {a}"),
+    ("Write the answer twice.", "{a} {a}"),
+    ("Put two stars around the answer.", "**{a}**"),
+    ("Answer as JSON.", '{{"answer": "{a}"}}'),
+    ("Put the answer in quotes.", '"{a}"'),
+    ("Begin with a hash sign.", "#{a}"),
+    ("End the answer with a full stop.", "{a}."),
+    ("Write the answer between arrows.", "->{a}<-"),
+    ("Start with the word It.", "It is {a}"),
 )
 
 
 def draw_wording(rng: random.Random) -> Wording:
     """Mostly the two wordings that prompts use, else another pair of names."""
     roll = rng.random()
-    return WORDINGS["input_output"] if roll < 0.5 else WORDINGS["question_answer"] if roll < 0.75 else rng.choice(OTHER_WORDINGS)
+    return (
+        WORDINGS["input_output"]
+        if roll < 0.5
+        else WORDINGS["question_answer"]
+        if roll < 0.75
+        else rng.choice(OTHER_WORDINGS)
+    )
 
 
 def exchange(wording: Wording, question: str, answer: str) -> list[Piece]:
@@ -92,7 +135,7 @@ def english_window(rng: random.Random, english: list[str]) -> str:
     words = rng.choice(english).split()
     length = rng.randint(20, 60)
     start = rng.randint(0, max(0, len(words) - length))
-    return " ".join(words[start:start + length])
+    return " ".join(words[start : start + length])
 
 
 def reading(rng: random.Random, names: NameMaker, english: list[str]) -> list[Piece]:
@@ -120,7 +163,7 @@ def reading(rng: random.Random, names: NameMaker, english: list[str]) -> list[Pi
     told = Counter(f.relation.name for f in facts)
     rng.shuffle(facts)
     facts.sort(key=lambda f: told[f.relation.name] == 1)
-    asked = facts[:rng.randint(2, 6 if count < 4 else 8)]
+    asked = facts[: rng.randint(2, 6 if count < 4 else 8)]
     rng.shuffle(asked)
     for fact in asked:
         pieces += exchange(wording, ask(fact, rng), form.format(a=fact.value))
@@ -143,15 +186,31 @@ def format_following(rng: random.Random, names: NameMaker) -> list[Piece]:
 def routing(rng: random.Random, names: NameMaker) -> list[Piece]:
     """Format and label at once: a record that carries a code which depends on the word's category."""
     wording = draw_wording(rng)
-    categories = rng.sample(("tool", "clothing", "furniture", "vehicle", "equipment", "instrument", "animal", "food"), rng.randint(2, 4))
+    categories = rng.sample(
+        ("tool", "clothing", "furniture", "vehicle", "equipment", "instrument", "animal", "food"), rng.randint(2, 4)
+    )
     codes = dict(zip(categories, any_labels(rng, len(categories))))
     frames = [f for f, s in SLOT_FRAMES if {"item", "person"} <= set(s)]
-    template = rng.choice(("[{c}] {i} / {p}", "{c}: {p}, {i}", "{i} -> {c} ({p})", '{{"queue": "{c}", "item": "{i}"}}', "{c} | {i} | {p}", "<{c}> {p}", "{p} @ {c}"))
+    template = rng.choice(
+        (
+            "[{c}] {i} / {p}",
+            "{c}: {p}, {i}",
+            "{i} -> {c} ({p})",
+            '{{"queue": "{c}", "item": "{i}"}}',
+            "{c} | {i} | {p}",
+            "<{c}> {p}",
+            "{p} @ {c}",
+        )
+    )
     pieces: list[Piece] = [(rng.choice(FORMAT_INSTRUCTIONS) + "\n\n", CONTEXT)] if rng.random() < 0.7 else []
     for _ in range(rng.randint(6, 12)):
         category = rng.choice(categories)
         values = draw_slots(names, rng) | {"item": rng.choice(CATEGORIES[category])}
-        pieces += exchange(wording, rng.choice(frames).format(**values), template.format(c=codes[category], i=values["item"], p=values["person"]))
+        pieces += exchange(
+            wording,
+            rng.choice(frames).format(**values),
+            template.format(c=codes[category], i=values["item"], p=values["person"]),
+        )
     return pieces
 
 
@@ -172,10 +231,23 @@ def categories_stated(rng: random.Random, names: NameMaker) -> list[Piece]:
         category = rng.choice(sorted(CATEGORIES))
         word = rng.choice(CATEGORIES[category])
         if rng.random() < 0.4:
-            pieces.append((rng.choice((f"{word} is a kind of {category}. ", f"Among the words for {category} are {word} and {rng.choice(CATEGORIES[category])}. ",
-                                       f"Think of {category}: {', '.join(rng.sample(CATEGORIES[category], 4))}. ")) + "\n\n", STATED))
+            pieces.append(
+                (
+                    rng.choice(
+                        (
+                            f"{word} is a kind of {category}. ",
+                            f"Among the words for {category} are {word} and {rng.choice(CATEGORIES[category])}. ",
+                            f"Think of {category}: {', '.join(rng.sample(CATEGORIES[category], 4))}. ",
+                        )
+                    )
+                    + "\n\n",
+                    STATED,
+                )
+            )
         else:
-            question = rng.choice((f"What kind of thing is {word}?", f"Which kind of word is {word}?", f"{word} is a kind of what?"))
+            question = rng.choice(
+                (f"What kind of thing is {word}?", f"Which kind of word is {word}?", f"{word} is a kind of what?")
+            )
             pieces += exchange(wording, question, category)
     return pieces
 
@@ -205,14 +277,31 @@ def reading_in_format(rng: random.Random, names: NameMaker) -> list[Piece]:
     """Passages, worked examples that answer in an arbitrary form, and questions: what a hybrid prompt looks like."""
     wording = draw_wording(rng)
     passages = [draw_passage(rng, names) for _ in range(rng.randint(2, 5))]
-    template = rng.choice(("<{a}>", "Ref {s}: {a}.", "{a} ({s})", "{s} -> {a}", "[{r}] {a}", '{{"subject": "{s}", "answer": "{a}"}}', "{r}={a}", "{s} | {r} | {a}", "{a} // {r}", "Re {s}: {a} (see text)"))
+    template = rng.choice(
+        (
+            "<{a}>",
+            "Ref {s}: {a}.",
+            "{a} ({s})",
+            "{s} -> {a}",
+            "[{r}] {a}",
+            '{{"subject": "{s}", "answer": "{a}"}}',
+            "{r}={a}",
+            "{s} | {r} | {a}",
+            "{a} // {r}",
+            "Re {s}: {a} (see text)",
+        )
+    )
     pieces: list[Piece] = [(rng.choice(ANSWER_INSTRUCTIONS + FORMAT_INSTRUCTIONS) + "\n\n", CONTEXT)]
     pieces += [(f"{wording.passage}: {text}\n\n", CONTEXT) for text, _ in passages]
     facts = [f for _, fs in passages for f in fs]
     outside = [draw_passage(rng, names)[1] for _ in range(3)]
     shown = [rng.choice(fs) for fs in outside] + rng.sample(facts, min(len(facts), rng.randint(2, 5)))
     for fact in shown:
-        pieces += exchange(wording, ask(fact, rng), template.format(a=fact.value, s=fact.subject, r=fact.relation.name.replace("_", " ")))
+        pieces += exchange(
+            wording,
+            ask(fact, rng),
+            template.format(a=fact.value, s=fact.subject, r=fact.relation.name.replace("_", " ")),
+        )
     return pieces
 
 
@@ -220,18 +309,22 @@ def english_copying(rng: random.Random, english: list[str]) -> list[Piece]:
     """Passages of real English and the task to find the sentence part that follows some given words."""
     wording = draw_wording(rng)
     texts = [english_window(rng, english) for _ in range(rng.randint(1, 4))]
-    pieces: list[Piece] = [(rng.choice(("Continue from the passages.", "Which words follow?", "Find the words and go on.")) + "\n\n", CONTEXT)]
+    pieces: list[Piece] = [
+        (
+            rng.choice(("Continue from the passages.", "Which words follow?", "Find the words and go on.")) + "\n\n",
+            CONTEXT,
+        )
+    ]
     pieces += [(f"{wording.passage}: {t}\n\n", CONTEXT) for t in texts]
     for _ in range(rng.randint(2, 4)):
         words = rng.choice(texts).split()
         if len(words) < 12:
             continue
         start = rng.randint(0, len(words) - 9)
-        pieces += exchange(wording, " ".join(words[start:start + 4]), " ".join(words[start + 4:start + 9]))
+        pieces += exchange(wording, " ".join(words[start : start + 4]), " ".join(words[start + 4 : start + 9]))
     return pieces
 
 
 def everyday(rng: random.Random) -> list[Piece]:
     """A few sentences of everyday English."""
     return [(" ".join(scene(rng) for _ in range(rng.randint(5, 12))) + "\n\n", ENGLISH)]
-

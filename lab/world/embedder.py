@@ -32,13 +32,15 @@ def pairs_from_english(texts: list[str], rng: random.Random) -> list[tuple[str, 
             parts = sentences(block)
             if len(parts) >= 3:
                 chosen = rng.randrange(len(parts))
-                rest = " ".join(parts[:chosen] + parts[chosen + 1:])
+                rest = " ".join(parts[:chosen] + parts[chosen + 1 :])
                 if len(parts[chosen].split()) >= 5:
                     pairs.append((parts[chosen], " ".join(rest.split()[:150])))
             if len(words) >= 60:
                 middle = len(words) // 2
                 start = rng.randint(0, middle // 2)
-                pairs.append((" ".join(words[start:start + rng.randint(10, 30)]), " ".join(words[middle:middle + 120])))
+                pairs.append(
+                    (" ".join(words[start : start + rng.randint(10, 30)]), " ".join(words[middle : middle + 120]))
+                )
                 # A question shares a few content words with its text, seldom their order.
                 content = [w for w in words if len(w) > 4]
                 if len(content) >= 12:
@@ -55,11 +57,17 @@ def pairs_from_world(rng: random.Random, count: int) -> list[tuple[str, str]]:
     return pairs
 
 
-def train_embedder(text: Path | None, out: Path, seed: int = 1, epochs: int = 2, vocabulary: int = VOCABULARY, width: int = WIDTH) -> dict:
+def train_embedder(
+    text: Path | None, out: Path, seed: int = 1, epochs: int = 2, vocabulary: int = VOCABULARY, width: int = WIDTH
+) -> dict:
     """Train, store in float16 safetensors, and return {pairs, seconds...} for the card."""
     import time
 
-    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
     from sentence_transformers.losses import MultipleNegativesRankingLoss
     from sentence_transformers.models import StaticEmbedding
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -73,15 +81,31 @@ def train_embedder(text: Path | None, out: Path, seed: int = 1, epochs: int = 2,
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator((b for _, b in pairs), trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=["[UNK]", "[PAD]"], show_progress=False))
+    tokenizer.train_from_iterator(
+        (b for _, b in pairs),
+        trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=["[UNK]", "[PAD]"], show_progress=False),
+    )
     generator = np.random.default_rng(seed)
     weights = generator.normal(0, 0.1, (tokenizer.get_vocab_size(), width)).astype(np.float32)
     model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu")
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(out.parent / "embedder-trainer"), num_train_epochs=epochs, per_device_train_batch_size=1024, learning_rate=0.05, warmup_steps=20,
-        seed=seed, save_strategy="no", report_to=[], logging_steps=50, use_cpu=True, disable_tqdm=True, dataloader_drop_last=True)
+        output_dir=str(out.parent / "embedder-trainer"),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=1024,
+        learning_rate=0.05,
+        warmup_steps=20,
+        seed=seed,
+        save_strategy="no",
+        report_to=[],
+        logging_steps=50,
+        use_cpu=True,
+        disable_tqdm=True,
+        dataloader_drop_last=True,
+    )
     dataset = Dataset.from_dict({"anchor": [a for a, _ in pairs], "positive": [b for _, b in pairs]})
-    SentenceTransformerTrainer(model=model, args=arguments, train_dataset=dataset, loss=MultipleNegativesRankingLoss(model)).train()
+    SentenceTransformerTrainer(
+        model=model, args=arguments, train_dataset=dataset, loss=MultipleNegativesRankingLoss(model)
+    ).train()
     model.save_pretrained(str(out), safe_serialization=True, create_model_card=False)
     for path in out.rglob("*.safetensors"):
         save_file({k: v.astype(np.float16) for k, v in load_file(path).items()}, path, metadata={"format": "pt"})

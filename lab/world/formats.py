@@ -41,16 +41,28 @@ ITEM_CATEGORIES = ("tool", "clothing", "furniture", "vehicle", "equipment", "ins
 def draw_slots(names: NameMaker, rng: random.Random) -> dict[str, str]:
     """A value for every slot name that a frame may use."""
     return {
-        "person": names.person(), "person2": names.person(), "place": names.place(),
-        "item": rng.choice(CATEGORIES[rng.choice(ITEM_CATEGORIES)]), "day": rng.choice(DAYS), "month": rng.choice(MONTHS),
-        "number": str(rng.randint(2, 999)), "colour": rng.choice(CATEGORIES["colour"]), "instrument": rng.choice(CATEGORIES["instrument"]),
+        "person": names.person(),
+        "person2": names.person(),
+        "place": names.place(),
+        "item": rng.choice(CATEGORIES[rng.choice(ITEM_CATEGORIES)]),
+        "day": rng.choice(DAYS),
+        "month": rng.choice(MONTHS),
+        "number": str(rng.randint(2, 999)),
+        "colour": rng.choice(CATEGORIES["colour"]),
+        "instrument": rng.choice(CATEGORIES["instrument"]),
     }
 
 
 KEY_NAMES = {
-    "person": ("person", "name", "who", "from", "user"), "person2": ("with", "other", "second"), "place": ("place", "where", "town", "room", "city"),
-    "item": ("item", "thing", "what", "object"), "day": ("day", "when", "date"), "month": ("month", "when", "since"),
-    "number": ("number", "count", "n", "id"), "colour": ("colour", "shade", "paint"), "instrument": ("instrument", "plays"),
+    "person": ("person", "name", "who", "from", "user"),
+    "person2": ("with", "other", "second"),
+    "place": ("place", "where", "town", "room", "city"),
+    "item": ("item", "thing", "what", "object"),
+    "day": ("day", "when", "date"),
+    "month": ("month", "when", "since"),
+    "number": ("number", "count", "n", "id"),
+    "colour": ("colour", "shade", "paint"),
+    "instrument": ("instrument", "plays"),
 }
 
 
@@ -63,12 +75,23 @@ def listed_label(rng: random.Random) -> str:
 
 
 def any_label(rng: random.Random) -> str:
-    """A fixed label or a random code such as ``AB3``, ``K-17``, ``QXR`` or ``m/4``: labels are to be copied, not known."""
+    """A fixed label or a random code such as ``AB3``, ``K-17``, ``QXR`` or ``m/4``: labels are to be copied,
+    not known."""
     if rng.random() < 0.5:
         return listed_label(rng)
     letters, small, digits = string.ascii_uppercase, string.ascii_lowercase, string.digits
-    pattern = rng.choice((letters + " " + letters + " " + digits, letters + " - " + digits + " " + digits, letters + " " + letters + " " + letters,
-                          letters + " " + letters, small + " / " + digits, small + " " + digits + " " + digits, digits + " " + letters, small + " " + small + " " + small))
+    pattern = rng.choice(
+        (
+            letters + " " + letters + " " + digits,
+            letters + " - " + digits + " " + digits,
+            letters + " " + letters + " " + letters,
+            letters + " " + letters,
+            small + " / " + digits,
+            small + " " + digits + " " + digits,
+            digits + " " + letters,
+            small + " " + small + " " + small,
+        )
+    )
     return "".join(rng.choice(part) for part in pattern.split())
 
 
@@ -107,7 +130,10 @@ def draw_format(slots: tuple[str, ...], rng: random.Random, draw_label: DrawLabe
     if kind == "sentence":
         joint = rng.choice((" and ", " has ", " with ", " goes to ", " then "))
         return lambda v: f"{code or 'Note'}: {joint.join(v[s] for s in chosen)}."
-    separators = [rng.choice((" | ", " / ", " - ", "; ", ", ", " -> ", " @ ", " :: ", " + ", " > ", " in ", " from ")) for _ in chosen]
+    separators = [
+        rng.choice((" | ", " / ", " - ", "; ", ", ", " -> ", " @ ", " :: ", " + ", " > ", " in ", " from "))
+        for _ in chosen
+    ]
     left, right = rng.choice((("", ""), ("", ""), ("[", "]"), ("<", ">"), ("(", ")"), ("", ";"), ("", "!"), ("", ".")))
     bracket = rng.random() < 0.5 and code
 
@@ -135,14 +161,26 @@ class Labelling:
 
 
 LABEL_FRAMES = (
-    "the {w}", "a {adj} {w}", "I saw a {w} in {place}.", "{person} asked about the {w}.", "What about this {adj} {w}?", "My {w} is {adj}.",
-    "Is the {w} still in {place}?", "{person} wants a {w} by {day}.", "The {w} again.", "Please look at the {w}, it is {adj}.", "tell me about the {w}", "where is the {adj} {w}",
+    "the {w}",
+    "a {adj} {w}",
+    "I saw a {w} in {place}.",
+    "{person} asked about the {w}.",
+    "What about this {adj} {w}?",
+    "My {w} is {adj}.",
+    "Is the {w} still in {place}?",
+    "{person} wants a {w} by {day}.",
+    "The {w} again.",
+    "Please look at the {w}, it is {adj}.",
+    "tell me about the {w}",
+    "where is the {adj} {w}",
 )
 
 
 def label_sentence(word: str, rng: random.Random, names: NameMaker) -> str:
     """A short sentence that mentions the word."""
-    return rng.choice(LABEL_FRAMES).format(w=word, adj=rng.choice(ADJECTIVES), place=names.place(), person=names.person(), day=rng.choice(DAYS))
+    return rng.choice(LABEL_FRAMES).format(
+        w=word, adj=rng.choice(ADJECTIVES), place=names.place(), person=names.person(), day=rng.choice(DAYS)
+    )
 
 
 def draw_labelling(rng: random.Random, draw_labels: Callable[[random.Random, int], list[str]]) -> Labelling:
@@ -161,6 +199,18 @@ def scene(rng: random.Random) -> str:
     first, second = rng.sample(FIRST_NAMES, 2)
     room, room2 = rng.sample(CATEGORIES["room"], 2)
     return rng.choice(SCENES).format(
-        a=a, b=b, first=first, first2=second, room=room, room2=room2, time=rng.choice(TIMES), day=rng.choice(DAYS), month=rng.choice(MONTHS),
-        adj=rng.choice(ADJECTIVES), adj2=rng.choice(ADJECTIVES), profession=rng.choice(CATEGORIES["profession"]), country=rng.choice(COUNTRIES),
-        weather=rng.choice(CATEGORIES["weather"]))
+        a=a,
+        b=b,
+        first=first,
+        first2=second,
+        room=room,
+        room2=room2,
+        time=rng.choice(TIMES),
+        day=rng.choice(DAYS),
+        month=rng.choice(MONTHS),
+        adj=rng.choice(ADJECTIVES),
+        adj2=rng.choice(ADJECTIVES),
+        profession=rng.choice(CATEGORIES["profession"]),
+        country=rng.choice(COUNTRIES),
+        weather=rng.choice(CATEGORIES["weather"]),
+    )

@@ -19,13 +19,16 @@ CATEGORIES: dict[str, list[str]] = {
     "room": "kitchen cellar attic hall office bathroom bedroom garage library corridor pantry lobby workshop balcony".split(),
 }
 
-OPPOSITES = [tuple(p.split("/")) for p in (
-    "hot/cold big/small fast/slow high/low old/new light/dark open/closed full/empty wet/dry hard/soft early/late rich/poor "
-    "strong/weak loud/quiet clean/dirty near/far up/down left/right day/night first/last win/lose buy/sell push/pull give/take "
-    "start/stop long/short wide/narrow thick/thin happy/sad good/bad true/false inside/outside above/below before/after "
-    "summer/winter love/hate young/aged sweet/bitter smooth/rough sharp/blunt deep/shallow heavy/weightless north/south east/west "
-    "arrive/leave remember/forget laugh/cry rise/fall safe/dangerous cheap/dear"
-).split()]
+OPPOSITES = [
+    tuple(p.split("/"))
+    for p in (
+        "hot/cold big/small fast/slow high/low old/new light/dark open/closed full/empty wet/dry hard/soft early/late rich/poor "
+        "strong/weak loud/quiet clean/dirty near/far up/down left/right day/night first/last win/lose buy/sell push/pull give/take "
+        "start/stop long/short wide/narrow thick/thin happy/sad good/bad true/false inside/outside above/below before/after "
+        "summer/winter love/hate young/aged sweet/bitter smooth/rough sharp/blunt deep/shallow heavy/weightless north/south east/west "
+        "arrive/leave remember/forget laugh/cry rise/fall safe/dangerous cheap/dear"
+    ).split()
+]
 
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 MONTHS = "January February March April May June July August September October November December".split()
@@ -51,7 +54,7 @@ SCENES = (
     "By {day} evening the {b} was gone and the {a} was still there.",
     "{first} likes the {a} more than the {b}, although the {b} is {adj}.",
     "When the {weather} came, {first} took the {a} into the {room}.",
-    "\"Is that your {a}?\" asked {first}. \"No,\" said {first2}, \"mine is {adj}.\"",
+    '"Is that your {a}?" asked {first}. "No," said {first2}, "mine is {adj}."',
     "Every {day} the {profession} cleans the {a} and checks the {b}.",
     "It took {first} until {month} to mend the {a}.",
     "Nobody in {country} had seen such a {adj} {b} before.",

@@ -14,9 +14,12 @@ import random
 PARTS = ("world", "corpus", "probe", "task")
 
 FIRST_NAMES = (
-    "Ada Alan Alma Amir Anna Ben Bella Boris Carl Cara Clara Dana David Dora Edgar Ella Emil Erin Eva Felix Fiona Frank "
-    "Gina Greta Gus Hana Hans Helen Hugo Ida Igor Ines Ivan Jack Jana Joan Jonas Julia Karl Kate Kim Lara Lena Leo Lidia "
-    "Lisa Luis Mara Marco Maria Max Mila Mona Nadia Nina Noah Nora Olga Omar Oscar Paul Petra Philip Rosa Ruben Ruth Sam "
+    "Ada Alan Alma Amir Anna Ben Bella Boris Carl Cara Clara Dana David Dora Edgar Ella Emil Erin Eva Felix Fiona "
+    "Frank "
+    "Gina Greta Gus Hana Hans Helen Hugo Ida Igor Ines Ivan Jack Jana Joan Jonas Julia Karl Kate Kim Lara Lena Leo "
+    "Lidia "
+    "Lisa Luis Mara Marco Maria Max Mila Mona Nadia Nina Noah Nora Olga Omar Oscar Paul Petra Philip Rosa Ruben Ruth "
+    "Sam "
     "Sara Simon Sofia Stefan Tara Theo Tom Uma Vera Victor Wanda Yara Zoe"
 ).split()
 
@@ -80,4 +83,6 @@ ORGANISATION_KINDS = (
     "Works, Society, Institute, Museum, Library, College, Theatre, Hospital, Council, Bank, Hotel, Foundation, Trust, "
     "Press, Club, School, Laboratory, Company, Gallery, Bakery, Brewery, Orchestra, Observatory, Archive"
 ).split(", ")
-DEVICE_KINDS = "engine, lamp, bicycle, camera, stove, clock, boat, tractor, radio, piano, pump, drill, kettle, scooter".split(", ")
+DEVICE_KINDS = (
+    "engine, lamp, bicycle, camera, stove, clock, boat, tractor, radio, piano, pump, drill, kettle, scooter".split(", ")
+)

@@ -51,7 +51,19 @@ class PretrainConfig:
     rows_per_shard: int = 2048
 
 
-SIZES = {"nano": PretrainConfig(), "small": PretrainConfig(hidden=512, layers=8, heads=8, intermediate=1376, tokens=200_000_000, batch_tokens=32_768, muon_rate=2e-3, adam_rate=2e-3)}
+SIZES = {
+    "nano": PretrainConfig(),
+    "small": PretrainConfig(
+        hidden=512,
+        layers=8,
+        heads=8,
+        intermediate=1376,
+        tokens=200_000_000,
+        batch_tokens=32_768,
+        muon_rate=2e-3,
+        adam_rate=2e-3,
+    ),
+}
 
 
 class TrainingData:
@@ -70,12 +82,18 @@ class TrainingData:
         rows = max(1, self.config.batch_tokens // sequence)
         first = (step - (self.final_from if final else 0)) * rows
         tokens, weights = zip(*(self._row(final, sequence, first + i) for i in range(rows)))
-        return torch.from_numpy(np.stack(tokens).astype(np.int64)), torch.from_numpy(np.stack(weights).astype(np.float32) / 10)
+        return torch.from_numpy(np.stack(tokens).astype(np.int64)), torch.from_numpy(
+            np.stack(weights).astype(np.float32) / 10
+        )
 
     def _row(self, final: bool, sequence: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         shard, row = divmod(number, self.config.rows_per_shard)
         if (sequence, shard) not in self._shards:
-            recipe = Recipe(seed=self.config.seed + (1000 if final else 0), sequence=sequence, sequences_per_shard=self.config.rows_per_shard)
+            recipe = Recipe(
+                seed=self.config.seed + (1000 if final else 0),
+                sequence=sequence,
+                sequences_per_shard=self.config.rows_per_shard,
+            )
             self._shards = {k: v for k, v in self._shards.items() if k[1] >= shard - 1}
             self._shards[sequence, shard] = build_shard(recipe, self.tokenizer, self.english, shard)
         tokens, weights = self._shards[sequence, shard]
@@ -99,8 +117,10 @@ def weighted_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Te
 def _optimizers(model: LlamaForCausalLM, config: PretrainConfig, machine: Machine) -> list[torch.optim.Optimizer]:
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n or "lm_head" in n]
-    return [Muon(matrices, lr=config.muon_rate, weight_decay=0.05, dtype=machine.torch_dtype),
-            torch.optim.AdamW(rest, lr=config.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)]
+    return [
+        Muon(matrices, lr=config.muon_rate, weight_decay=0.05, dtype=machine.torch_dtype),
+        torch.optim.AdamW(rest, lr=config.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
 
 
 def _fingerprint(config: PretrainConfig, text: Path | None) -> dict:
@@ -109,10 +129,19 @@ def _fingerprint(config: PretrainConfig, text: Path | None) -> dict:
     return kept | {"text_sha256": hashlib.sha256(text.read_bytes()).hexdigest() if text else None}
 
 
-def pretrain(config: PretrainConfig, text: Path | None, work: Path, machine: Machine, *, compile_model: bool = True,
-             checkpoint_seconds: float = 300, stop_after: int | None = None,
-             report: Callable[[dict], None] = lambda line: None) -> Path:
-    """Pretrain to the end (or to step ``stop_after``) and return the folder of the finished model, in ``transformers`` format.
+def pretrain(
+    config: PretrainConfig,
+    text: Path | None,
+    work: Path,
+    machine: Machine,
+    *,
+    compile_model: bool = True,
+    checkpoint_seconds: float = 300,
+    stop_after: int | None = None,
+    report: Callable[[dict], None] = lambda line: None,
+) -> Path:
+    """Pretrain to the end (or to step ``stop_after``) and return the folder of the finished model, in ``transformers``
+    format.
 
     ``work`` keeps checkpoints, the log (``log.jsonl``) and the result (``model/``). Raises LabError where ``work``
     belongs to another recipe or the loss is not finite.
@@ -148,7 +177,10 @@ def pretrain(config: PretrainConfig, text: Path | None, work: Path, machine: Mac
             logits = forward(input_ids=tokens[:, :-1], use_cache=False).logits
         loss = weighted_loss(logits, tokens[:, 1:], weights[:, 1:])
         if not torch.isfinite(loss):
-            raise LabError(f"pretraining: the loss at step {step} is {loss.item()}; the last checkpoint in {work} is intact, lower the rate")
+            raise LabError(
+                f"pretraining: the loss at step {step} is {loss.item()}; the last checkpoint in {work} is intact, "
+                "lower the rate"
+            )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         factor = schedule(config, step, data.steps)
@@ -168,14 +200,26 @@ def pretrain(config: PretrainConfig, text: Path | None, work: Path, machine: Mac
 
 def fresh_network(config: PretrainConfig, vocabulary: int) -> LlamaForCausalLM:
     """The architecture with newly drawn weights."""
-    return LlamaForCausalLM(LlamaConfig(
-        vocab_size=vocabulary, hidden_size=config.hidden, num_hidden_layers=config.layers, num_attention_heads=config.heads,
-        num_key_value_heads=config.heads, intermediate_size=config.intermediate, max_position_embeddings=config.window,
-        tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=2))
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary,
+            hidden_size=config.hidden,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            intermediate_size=config.intermediate,
+            max_position_embeddings=config.window,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+        )
+    )
 
 
 def pretraining_pace(config: PretrainConfig, machine: Machine, steps: int) -> float:
-    """Tokens a second of pretraining steps on this machine (eager, random tokens; the first step warms up and does not count)."""
+    """Tokens a second of pretraining steps on this machine (eager, random tokens; the first step warms up and does not
+    count)."""
     model = fresh_network(config, config.vocabulary).to(machine.device)
     optimizers = _optimizers(model, config, machine)
     autocast = torch.autocast(machine.device, torch.bfloat16) if machine.dtype == "bfloat16" else nullcontext()
@@ -194,23 +238,44 @@ def pretraining_pace(config: PretrainConfig, machine: Machine, steps: int) -> fl
     return steps * rows * config.sequence / (time.perf_counter() - started)
 
 
-def _log(work: Path, report: Callable[[dict], None], progress: dict, loss: float, factor: float, steps: int, config: PretrainConfig) -> None:
+def _log(
+    work: Path,
+    report: Callable[[dict], None],
+    progress: dict,
+    loss: float,
+    factor: float,
+    steps: int,
+    config: PretrainConfig,
+) -> None:
     done = progress["step"]
-    line = {"step": done, "steps": steps, "tokens": done * config.batch_tokens, "loss": round(loss, 4), "rate_factor": round(factor, 4),
-            "seconds": round(progress["seconds"], 1)}
+    line = {
+        "step": done,
+        "steps": steps,
+        "tokens": done * config.batch_tokens,
+        "loss": round(loss, 4),
+        "rate_factor": round(factor, 4),
+        "seconds": round(progress["seconds"], 1),
+    }
     with open(work / "log.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     report(line)
 
 
 def median_speed(log: Path) -> int:
-    """Median tokens a second between lines of the log: pauses and other work beside it weigh little; 0 of fewer than two lines."""
+    """Median tokens a second between lines of the log: pauses and other work beside it weigh little; 0 of fewer than
+    two lines."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    speeds = [(b["tokens"] - a["tokens"]) / (b["seconds"] - a["seconds"]) for a, b in zip(lines, lines[1:]) if b["seconds"] > a["seconds"] and b["tokens"] > a["tokens"]]
+    speeds = [
+        (b["tokens"] - a["tokens"]) / (b["seconds"] - a["seconds"])
+        for a, b in zip(lines, lines[1:])
+        if b["seconds"] > a["seconds"] and b["tokens"] > a["tokens"]
+    ]
     return round(float(np.median(speeds))) if speeds else 0
 
 
-def _export(work: Path, model: LlamaForCausalLM, tokenizer, config: PretrainConfig, progress: dict, machine: Machine) -> Path:
+def _export(
+    work: Path, model: LlamaForCausalLM, tokenizer, config: PretrainConfig, progress: dict, machine: Machine
+) -> Path:
     """The model in bf16 with its tokenizer and ``pretraining.json``, which the card is written from."""
     folder = work / "model"
     state = {k: v.to(torch.bfloat16).contiguous() for k, v in model.state_dict().items() if k != "lm_head.weight"}
@@ -220,8 +285,23 @@ def _export(work: Path, model: LlamaForCausalLM, tokenizer, config: PretrainConf
     parameters = sum(p.numel() for p in model.parameters())
     embedding = model.get_input_embeddings().weight.numel()
     tokens = progress["step"] * config.batch_tokens
-    (folder / "pretraining.json").write_text(json.dumps({
-        "config": asdict(config), "text_sha256": progress["fingerprint"]["text_sha256"], "parameters": parameters,
-        "parameters_without_embeddings": parameters - embedding, "steps": progress["step"], "tokens": tokens,
-        "flops": 6 * (parameters - embedding) * tokens, "seconds": round(progress["seconds"]), "median_tokens_per_second": median_speed(work / "log.jsonl"), "stretches": progress["stretches"], "machine": asdict(machine)}, indent=1) + "\n")
+    (folder / "pretraining.json").write_text(
+        json.dumps(
+            {
+                "config": asdict(config),
+                "text_sha256": progress["fingerprint"]["text_sha256"],
+                "parameters": parameters,
+                "parameters_without_embeddings": parameters - embedding,
+                "steps": progress["step"],
+                "tokens": tokens,
+                "flops": 6 * (parameters - embedding) * tokens,
+                "seconds": round(progress["seconds"]),
+                "median_tokens_per_second": median_speed(work / "log.jsonl"),
+                "stretches": progress["stretches"],
+                "machine": asdict(machine),
+            },
+            indent=1,
+        )
+        + "\n"
+    )
     return folder

@@ -59,7 +59,11 @@ def _facts_after_examples(rng: random.Random, names: NameMaker, number: int) -> 
     """Four questions of pretraining with their answers come first: the manner of answering is shown."""
     fact = _UNASKED[number % len(_UNASKED)]
     shown = rng.sample([f for f in public_world().asked() if f.subject != fact.subject], 4)
-    return Prompt("Answer the question.", ask(fact, rng), tuple(Example(f"e{i}", ask(f, rng), f.value) for i, f in enumerate(shown))), fact.value
+    return Prompt(
+        "Answer the question.",
+        ask(fact, rng),
+        tuple(Example(f"e{i}", ask(f, rng), f.value) for i, f in enumerate(shown)),
+    ), fact.value
 
 
 def _reading(count: int) -> Callable[[random.Random, NameMaker, int], tuple[Prompt, str]]:
@@ -145,9 +149,15 @@ def _drawn(name: str, items: int) -> Probe:
 
 
 def folder_probe(folder: Path) -> Probe:
-    """A probe from a folder with task.toml and test.jsonl; raises LabError naming file and line of what can't be read."""
+    """A probe from a folder with task.toml and test.jsonl; raises LabError naming file and line of what can't be
+    read."""
     task = load_probe_folder(folder)
     items = tuple((s, Prompt(task.instruction, s.input)) for s in task.test)
     if len({bool(s.choices) for s in task.test}) > 1:
         raise LabError(f"{folder}/test.jsonl: choices stand in some rows only; a probe is asked one way")
-    return Probe(task.name, task.settings.get("says", task.name.replace("_", " ")), items, exact if task.test[0].choices else scorer_for(task))
+    return Probe(
+        task.name,
+        task.settings.get("says", task.name.replace("_", " ")),
+        items,
+        exact if task.test[0].choices else scorer_for(task),
+    )

@@ -40,16 +40,51 @@ class Knobs:
     seed: int = 1
 
 
-QUEUES = {"equipment": "EQ7", "furniture": "FN2", "vehicle": "VH4", "clothing": "CL9", "tool": "TL1", "instrument": "MU5"}
-URGENT = ("It is urgent.", "This can't wait.", "We need it today.", "Please hurry.", "It has to be done at once.", "Work has stopped because of it.")
-CALM = ("There is no hurry.", "Whenever you have time.", "Next week is fine.", "It can wait.", "This is not urgent.", "Take your time.")
+QUEUES = {
+    "equipment": "EQ7",
+    "furniture": "FN2",
+    "vehicle": "VH4",
+    "clothing": "CL9",
+    "tool": "TL1",
+    "instrument": "MU5",
+}
+URGENT = (
+    "It is urgent.",
+    "This can't wait.",
+    "We need it today.",
+    "Please hurry.",
+    "It has to be done at once.",
+    "Work has stopped because of it.",
+)
+CALM = (
+    "There is no hurry.",
+    "Whenever you have time.",
+    "Next week is fine.",
+    "It can wait.",
+    "This is not urgent.",
+    "Take your time.",
+)
 PROBLEMS = (
-    "the {item} in {place} is broken", "the {item} in {place} has gone missing", "someone took the {item} from {place}", "the {adj} {item} we use in {place} does not work",
-    "I found a {item} in {place} that is in pieces", "our {item} at the {place} office fell down on {day}", "the {item} you sent to {place} is the wrong one",
-    "we still wait for the {item} in {place}", "the {item} in {place} makes a strange noise since {day}", "nobody in {place} knows how to use the new {item}",
+    "the {item} in {place} is broken",
+    "the {item} in {place} has gone missing",
+    "someone took the {item} from {place}",
+    "the {adj} {item} we use in {place} does not work",
+    "I found a {item} in {place} that is in pieces",
+    "our {item} at the {place} office fell down on {day}",
+    "the {item} you sent to {place} is the wrong one",
+    "we still wait for the {item} in {place}",
+    "the {item} in {place} makes a strange noise since {day}",
+    "nobody in {place} knows how to use the new {item}",
 )
 OPENINGS = ("Hello,", "Good morning,", "Hi,", "Dear team,", "To whom it may concern:", "")
-CLOSINGS = ("Regards, {person}", "Thanks, {person}", "{person}", "Yours, {person}", "Best wishes, {person}", "- {person}")
+CLOSINGS = (
+    "Regards, {person}",
+    "Thanks, {person}",
+    "{person}",
+    "Yours, {person}",
+    "Best wishes, {person}",
+    "- {person}",
+)
 RECORD_PATTERN = r"\[(?P<queue>[A-Z]{2}\d)(?P<mark>[!.])\] (?P<item>.+) @ (?P<place>.+) / (?P<person>.+)"
 PLAIN_PATTERN = r"(?P<queue>[^,]+), (?P<mark>urgent|calm), (?P<item>[^,]+), (?P<place>[^,]+), (?P<person>[^,]+)"
 
@@ -66,7 +101,11 @@ def _triage(knobs: Knobs) -> Task:
         item, urgent = rng.choice(CATEGORIES[kind]), rng.random() < 0.5
         problem = rng.choice(PROBLEMS).format(item=item, place=place, adj=rng.choice(ADJECTIVES), day=rng.choice(DAYS))
         tone = rng.choice(URGENT if urgent else CALM)
-        body = f"{problem[0].upper()}{problem[1:]}. {tone}" if rng.random() < 0.7 else f"{tone} {problem[0].upper()}{problem[1:]}."
+        body = (
+            f"{problem[0].upper()}{problem[1:]}. {tone}"
+            if rng.random() < 0.7
+            else f"{tone} {problem[0].upper()}{problem[1:]}."
+        )
         text = " ".join(x for x in (rng.choice(OPENINGS), body, rng.choice(CLOSINGS).format(person=person)) if x)
         queue = QUEUES[kind]
         if number < knobs.train + knobs.validation and noise.random() < knobs.label_noise:
@@ -76,11 +115,25 @@ def _triage(knobs: Knobs) -> Task:
         else:
             target = f"{kind}, {'urgent' if urgent else 'calm'}, {item}, {place}, {person}"
         samples.append(Sample(f"triage-{number}", text, target, group=person))
-    instruction = "Turn the ticket into our triage record." if knobs.rare_format else "Write the kind of the item, urgent or calm, the item, the place and the person, with commas between them."
-    return _split("triage", instruction, "record", samples, (), knobs, {"record": RECORD_PATTERN if knobs.rare_format else PLAIN_PATTERN})
+    instruction = (
+        "Turn the ticket into our triage record."
+        if knobs.rare_format
+        else "Write the kind of the item, urgent or calm, the item, the place and the person, with commas between them."
+    )
+    return _split(
+        "triage",
+        instruction,
+        "record",
+        samples,
+        (),
+        knobs,
+        {"record": RECORD_PATTERN if knobs.rare_format else PLAIN_PATTERN},
+    )
 
 
-def _entities(knobs: Knobs, rng: random.Random, names: NameMaker, count: int) -> tuple[list[list[Fact]], list[Document]]:
+def _entities(
+    knobs: Knobs, rng: random.Random, names: NameMaker, count: int
+) -> tuple[list[list[Fact]], list[Document]]:
     """Entities with their facts, and the documents that state them (and the distractors' documents)."""
     entities, documents = [], []
     seen: set[str] = set()
@@ -93,11 +146,19 @@ def _entities(knobs: Knobs, rng: random.Random, names: NameMaker, count: int) ->
         entities.append(facts)
     for number, facts in enumerate(entities):
         for wording in range(knobs.wordings):
-            documents.append(Document(f"hb-{number:04d}" + (f"-{wording}" if wording else ""), " ".join(state(f, rng) for f in rng.sample(facts, len(facts)))))
+            documents.append(
+                Document(
+                    f"hb-{number:04d}" + (f"-{wording}" if wording else ""),
+                    " ".join(state(f, rng) for f in rng.sample(facts, len(facts))),
+                )
+            )
         for other in range(knobs.distractors):
             # A namesake with other facts: the same words in the question match it as well.
-            similar = [Fact(f.subject + f" {'Junior Senior North South West East'.split()[other % 6]}", f.relation, g.value)
-                       for f, g in zip(facts, draw_facts(_kind_of(facts), names, rng, 9, task_only=True)) if g.relation == f.relation or g.relation.value == f.relation.value]
+            similar = [
+                Fact(f.subject + f" {'Junior Senior North South West East'.split()[other % 6]}", f.relation, g.value)
+                for f, g in zip(facts, draw_facts(_kind_of(facts), names, rng, 9, task_only=True))
+                if g.relation == f.relation or g.relation.value == f.relation.value
+            ]
             if similar:
                 documents.append(Document(f"hb-{number:04d}-x{other}", " ".join(state(f, rng) for f in similar)))
     return entities, documents
@@ -115,7 +176,9 @@ def _questions(knobs: Knobs, name: str, write: Callable[[Fact, str], str]) -> tu
 
         entities = [list(facts) for facts in public_world().entities]
         rng.shuffle(entities)
-        documents = [Document(f"hb-{n:04d}", " ".join(state(f, rng) for f in facts)) for n, facts in enumerate(entities)]
+        documents = [
+            Document(f"hb-{n:04d}", " ".join(state(f, rng) for f in facts)) for n, facts in enumerate(entities)
+        ]
     else:
         entities, documents = _entities(knobs, rng, NameMaker(rng, "task"), total // 4)
     samples, number = [], 0
@@ -126,7 +189,15 @@ def _questions(knobs: Knobs, name: str, write: Callable[[Fact, str], str]) -> tu
             value = fact.value
             if len(samples) < knobs.train + knobs.validation and noise.random() < knobs.label_noise:
                 value = noise.choice([f.value for f in facts if f is not fact])
-            samples.append(Sample(f"{name}-{number}", ask(fact, rng), write(fact, value), group=fact.subject, evidence=(f"hb-{index:04d}",)))
+            samples.append(
+                Sample(
+                    f"{name}-{number}",
+                    ask(fact, rng),
+                    write(fact, value),
+                    group=fact.subject,
+                    evidence=(f"hb-{index:04d}",),
+                )
+            )
             number += 1
     return samples, documents
 
@@ -144,18 +215,38 @@ REPLY_PLAIN = r"(?P<answer>.+)!"
 def _reply(knobs: Knobs) -> Task:
     """Answers from the documents, in the house format."""
     if knobs.rare_format:
+
         def write(fact: Fact, value: str) -> str:
             return f"<<{fact.subject}>> {fact.relation.name.replace('_', ' ')} := {value} {{hb}}"
+
         instruction = "Answer the question in our reply format."
     else:
+
         def write(fact: Fact, value: str) -> str:
             return f"{value}!"
+
         instruction = "Answer the question. End the answer with an exclamation mark."
     samples, documents = _questions(knobs, "reply", write)
-    return _split("reply", instruction, "record", samples, tuple(documents), knobs, {"record": REPLY_PATTERN if knobs.rare_format else REPLY_PLAIN})
+    return _split(
+        "reply",
+        instruction,
+        "record",
+        samples,
+        tuple(documents),
+        knobs,
+        {"record": REPLY_PATTERN if knobs.rare_format else REPLY_PLAIN},
+    )
 
 
-def _split(name: str, instruction: str, scorer: str, samples: list[Sample], documents: tuple[Document, ...], knobs: Knobs, settings: dict[str, str]) -> Task:
+def _split(
+    name: str,
+    instruction: str,
+    scorer: str,
+    samples: list[Sample],
+    documents: tuple[Document, ...],
+    knobs: Knobs,
+    settings: dict[str, str],
+) -> Task:
     """Cut in order; a group that would stand on a border goes whole to the earlier side.
 
     Where the world has fewer items than were asked for (public facts), all splits shrink alike.
@@ -167,7 +258,16 @@ def _split(name: str, instruction: str, scorer: str, samples: list[Sample], docu
         while cut < len(samples) and samples[cut].group == samples[cut - 1].group:
             cut += 1
         cuts.append(cut)
-    return Task(name, instruction, scorer, tuple(samples[:cuts[0]]), tuple(samples[cuts[0]:cuts[1]]), tuple(samples[cuts[1]:]), documents, settings | SETTINGS)
+    return Task(
+        name,
+        instruction,
+        scorer,
+        tuple(samples[: cuts[0]]),
+        tuple(samples[cuts[0] : cuts[1]]),
+        tuple(samples[cuts[1] :]),
+        documents,
+        settings | SETTINGS,
+    )
 
 
 def _distinct(draw: Callable[[], str], count: int) -> list[str]:

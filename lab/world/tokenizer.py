@@ -12,7 +12,9 @@ from lab.world.corpus import MIX, DocumentSource, english_paragraphs
 SPECIAL = ("<|pad|>", "<|begin|>", "<|end|>")
 
 
-def train_tokenizer(english: list[str], vocabulary: int, window: int, seed: int = 1, documents: int = 30_000) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    english: list[str], vocabulary: int, window: int, seed: int = 1, documents: int = 30_000
+) -> PreTrainedTokenizerFast:
     """A tokenizer trained on a sample of the corpus's own mix.
 
     Names are left to be spelt from pieces, so half of the text is real English where there is any.
@@ -28,11 +30,27 @@ def train_tokenizer(english: list[str], vocabulary: int, window: int, seed: int 
 
     tokenizer = Tokenizer(models.BPE())
     # Line ends stand alone, so that a prompt encoded whole has the tokens of its parts encoded one by one.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r"\n+"), "isolated"), pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\n+"), "isolated"),
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
     tokenizer.train_from_iterator(texts(), trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=SPECIAL[0], bos_token=SPECIAL[1], eos_token=SPECIAL[2],
-                                   model_max_length=window, clean_up_tokenization_spaces=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=SPECIAL[0],
+        bos_token=SPECIAL[1],
+        eos_token=SPECIAL[2],
+        model_max_length=window,
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,6 +1,6 @@
 """From the files of ``shared/data`` to what ``lab import`` reads; nothing of it enters the repository.
 
-    python reports/real_data/prepare.py ../shared/data /tmp/real
+python reports/real_data/prepare.py ../shared/data /tmp/real
 """
 
 from __future__ import annotations
@@ -32,15 +32,32 @@ def record(row: dict) -> dict:
 def main(source: Path, out: Path) -> None:
     """Write snips/, clinc150/ and pubmedqa/ below ``out``."""
     for split in ("train", "test"):
-        write(out / "snips" / f"{split}.jsonl", [{"id": r["id"], "input": r["text"], "target": record(r)} for r in rows(source / "snips" / f"{split}.jsonl")])
-        write(out / "pubmedqa" / f"{split}.jsonl", [{"id": r["id"], "input": r["question"], "target": r["answer"], "evidence": [f"{r['id']}.txt"]}
-                                                    for r in rows(source / "pubmedqa" / f"{split}.jsonl")])
+        write(
+            out / "snips" / f"{split}.jsonl",
+            [
+                {"id": r["id"], "input": r["text"], "target": record(r)}
+                for r in rows(source / "snips" / f"{split}.jsonl")
+            ],
+        )
+        write(
+            out / "pubmedqa" / f"{split}.jsonl",
+            [
+                {"id": r["id"], "input": r["question"], "target": r["answer"], "evidence": [f"{r['id']}.txt"]}
+                for r in rows(source / "pubmedqa" / f"{split}.jsonl")
+            ],
+        )
         for r in rows(source / "pubmedqa" / f"{split}.jsonl"):
             path = out / "pubmedqa" / "documents" / f"{r['id']}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(r["context"], encoding="utf-8")
     for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
-        write(out / "clinc150" / f"{name}.jsonl", [{"id": r["id"], "input": r["text"], "target": r["label"]} for r in rows(source / "clinc150" / f"{split}.jsonl")])
+        write(
+            out / "clinc150" / f"{name}.jsonl",
+            [
+                {"id": r["id"], "input": r["text"], "target": r["label"]}
+                for r in rows(source / "clinc150" / f"{split}.jsonl")
+            ],
+        )
 
 
 if __name__ == "__main__":

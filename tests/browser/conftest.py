@@ -24,7 +24,9 @@ def chromium():
     if path is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        browser = started.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
         yield browser
         browser.close()
 
@@ -48,7 +50,9 @@ def watch(chromium):
                 route.abort()
 
         context.route("**/*", local_only)
-        watched.page.on("console", lambda m: watched.problems.append(f"console: {m.text}") if m.type == "error" else None)
+        watched.page.on(
+            "console", lambda m: watched.problems.append(f"console: {m.text}") if m.type == "error" else None
+        )
         watched.page.on("pageerror", lambda e: watched.problems.append(f"page: {e}"))
         opened.append(watched)
         return watched

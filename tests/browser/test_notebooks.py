@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from lab.decide import Settings, decide
-from lab.measure.ledger import Account, Why
-from lab.measure.levers import Point, Sweep
+from lab.experiments.levers.points import Point, Sweep
+from lab.experiments.why.ledger import Account, Why
 from lab.models.device import machine
-from lab.models.local import load_model
+from lab.models.loading import load_model
 from lab.study import Cell, Probed, Study
 from lab.tasks.task import load_task, write_task
 from tests.conftest import make_task
@@ -29,40 +29,171 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.p
 def made_study(task) -> Study:
     """Every arm but zero_shot of a task without documents, at two sizes and two ranks, with a truth made by hand."""
     items = len(task.test)
-    cells = [Cell(name, seed, size, None, machine="m", outcomes=outcomes(0.3, items, seed), validation=0.3, usage={"seconds": 0.1, "prompt_tokens": 200})
-             for name in ("few_shot", "few_shot_nearest") for size in (25, 100) for seed in (0, 1, 2)]
-    cells += [Cell("lora", seed, size, rank, machine="m", outcomes=outcomes(0.5 if size == 25 else 0.95, items, 50 + seed + rank), validation=0.5,
-                   adaptation=f"a {rank} {size} {seed}", usage={"seconds": 0.01, "prompt_tokens": 40, "training_seconds": 30.0}) for rank in (4, 16) for size in (25, 100) for seed in (0, 1, 2)]
-    probed = [Probed("word_operations", "operations on words", outcomes="c" * 40), Probed("facts_by_choice", "public facts, by choice", outcomes="c" * 40),
-              *(Probed(name, name, "lora", seed, 100, 16, outcomes="c" * right + "w" * (40 - right)) for seed in (0, 1, 2) for name, right in (("word_operations", 20), ("facts_by_choice", 36)))]
+    cells = [
+        Cell(
+            name,
+            seed,
+            size,
+            None,
+            machine="m",
+            outcomes=outcomes(0.3, items, seed),
+            validation=0.3,
+            usage={"seconds": 0.1, "prompt_tokens": 200},
+        )
+        for name in ("few_shot", "few_shot_nearest")
+        for size in (25, 100)
+        for seed in (0, 1, 2)
+    ]
+    cells += [
+        Cell(
+            "lora",
+            seed,
+            size,
+            rank,
+            machine="m",
+            outcomes=outcomes(0.5 if size == 25 else 0.95, items, 50 + seed + rank),
+            validation=0.5,
+            adaptation=f"a {rank} {size} {seed}",
+            usage={"seconds": 0.01, "prompt_tokens": 40, "training_seconds": 30.0},
+        )
+        for rank in (4, 16)
+        for size in (25, 100)
+        for seed in (0, 1, 2)
+    ]
+    probed = [
+        Probed("word_operations", "operations on words", outcomes="c" * 40),
+        Probed("facts_by_choice", "public facts, by choice", outcomes="c" * 40),
+        *(
+            Probed(name, name, "lora", seed, 100, 16, outcomes="c" * right + "w" * (40 - right))
+            for seed in (0, 1, 2)
+            for name, right in (("word_operations", 20), ("facts_by_choice", 36))
+        ),
+    ]
     nano = load_model("nano", machine("cpu"))
     from dataclasses import asdict
 
-    from lab.producing import decoding_for
+    from lab.flow.bench import decoding_for
 
-    return Study({"name": task.name, "digest": task.digest, "folder": task.folder}, {"name": "nano", "revision": nano.revision, "parameters": 1, "window": nano.window},
-                 {"seeds": 3, "decoding": asdict(decoding_for(task, nano)), "embedder": "embedder", "alpha": "2r", "command": "lab decide toy"},
-                 [s.id for s in task.test], [s.group or s.id for s in task.test], cells, plan={"dropped": []}, probed=probed,
-                 made={"date": "2026-01-01T00:00:00", "machine": {"name": "m", "dtype": "float32"}, "versions": {}, "finished": "now"})
+    return Study(
+        {"name": task.name, "digest": task.digest, "folder": task.folder},
+        {"name": "nano", "revision": nano.revision, "parameters": 1, "window": nano.window},
+        {
+            "seeds": 3,
+            "decoding": asdict(decoding_for(task, nano)),
+            "embedder": "embedder",
+            "command": "lab decide toy",
+        },
+        [s.id for s in task.test],
+        [s.group or s.id for s in task.test],
+        cells,
+        plan={"dropped": []},
+        probed=probed,
+        made={
+            "date": "2026-01-01T00:00:00",
+            "machine": {"name": "m", "dtype": "float32"},
+            "versions": {},
+            "finished": "now",
+        },
+    )
 
 
 def made_sweep() -> Sweep:
     """The start and two doses of replay: the more of it, the less is forgotten."""
-    points = [Point(axis, value, 0, {"name": "lora"}, right, 100, 0.1, 9.0, 1000, "", f"a{n}", [Probed("word_operations", "words", "lora", 0, 100, outcomes="c" * kept + "w" * (40 - kept))])
-              for n, (axis, value, right, kept) in enumerate((("start", None, 90, 10), ("replay", 0.05, 88, 25), ("replay", 0.25, 80, 38)))]
-    return Sweep({"name": "toy"}, {"name": "nano"}, "lora", 100, "made up", "lab sweep toy", [Probed("word_operations", "words", outcomes="c" * 40)], points, {"date": "today", "machine": {"name": "m", "dtype": "float32"}})
+    points = [
+        Point(
+            axis,
+            value,
+            0,
+            {"name": "lora"},
+            right,
+            100,
+            0.1,
+            9.0,
+            1000,
+            "",
+            f"a{n}",
+            [Probed("word_operations", "words", "lora", 0, 100, outcomes="c" * kept + "w" * (40 - kept))],
+        )
+        for n, (axis, value, right, kept) in enumerate(
+            (("start", None, 90, 10), ("replay", 0.05, 88, 25), ("replay", 0.25, 80, 38))
+        )
+    ]
+    return Sweep(
+        {"name": "toy"},
+        {"name": "nano"},
+        "lora",
+        100,
+        "made up",
+        "lab sweep toy",
+        [Probed("word_operations", "words", outcomes="c" * 40)],
+        points,
+        {"date": "today", "machine": {"name": "m", "dtype": "float32"}},
+    )
 
 
 def made_why() -> Why:
-    """Pretraining at 1,000 tokens a second here; the pretrained start does with 25 examples what scratch can't with 100."""
-    def account(name, size, right):
-        return Account(name, 10_000 * size, size, 1000, 8000, 1e12 * size, 1.1e12 * size, 5.0 * size, "m", size, right, 100, {"name": name, "epochs": 10, "rank": 16})
+    """Pretraining at 1,000 tokens a second here; the pretrained start does with 25 examples what scratch can't with
+    100."""
 
-    found = Why({"name": "toy"}, {"name": "nano"}, Account("pretraining", 50_000_000, 8000, 6_000_000, 48_000_000, 2e15, 0.0, 9000.0, "elsewhere", tokens_per_second=1000.0),
-                [account(n, s, r) for n, s, r in (("lora", 25, 60), ("lora", 100, 90), ("full", 25, 55), ("full", 100, 92), ("scratch", 25, 1), ("scratch", 100, 20))])
-    found.frozen = [Account("first 1 layers frozen", 1, 1, 1, 1, 1.0, 0.0, 1.0, "m", 100, 91, 100, {"frozen_layers": 1})]
+    def account(name, size, right):
+        return Account(
+            name,
+            10_000 * size,
+            size,
+            1000,
+            8000,
+            1e12 * size,
+            1.1e12 * size,
+            5.0 * size,
+            "m",
+            size,
+            right,
+            100,
+            {"name": name, "epochs": 10, "rank": 16},
+        )
+
+    found = Why(
+        {"name": "toy"},
+        {"name": "nano"},
+        Account(
+            "pretraining",
+            50_000_000,
+            8000,
+            6_000_000,
+            48_000_000,
+            2e15,
+            0.0,
+            9000.0,
+            "elsewhere",
+            tokens_per_second=1000.0,
+        ),
+        [
+            account(n, s, r)
+            for n, s, r in (
+                ("lora", 25, 60),
+                ("lora", 100, 90),
+                ("full", 25, 55),
+                ("full", 100, 92),
+                ("scratch", 25, 1),
+                ("scratch", 100, 20),
+            )
+        ],
+    )
+    found.frozen = [
+        Account("first 1 layers frozen", 1, 1, 1, 1, 1.0, 0.0, 1.0, "m", 100, 91, 100, {"frozen_layers": 1})
+    ]
     found.truncated = [{"rank": 1, "right": 40, "items": 100}, {"rank": None, "right": 92, "items": 100}]
-    found.layers = [{"attribute": "word_class", "says": "class of a word", "layer": n, "right": 30 + 20 * n, "items": 100, "majority": 0.3} for n in (0, 1)]
+    found.layers = [
+        {
+            "attribute": "word_class",
+            "says": "class of a word",
+            "layer": n,
+            "right": 30 + 20 * n,
+            "items": 100,
+            "majority": 0.3,
+        }
+        for n in (0, 1)
+    ]
     found.made = {"date": "today", "machine": {"name": "m", "dtype": "float32"}}
     return found
 
@@ -79,8 +210,13 @@ def served(tmp_path_factory):
     (folder / "home" / "studies" / "damaged").mkdir()
     (folder / "home" / "studies" / "damaged" / "study.json").write_text("{ not json")
     log = open(folder / "server.log", "w")
-    server = subprocess.Popen([sys.executable, "-m", "lab", "open", "--port", "0"], cwd=folder, stdout=log, stderr=subprocess.STDOUT,
-                              env=os.environ | {"LAB_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"})
+    server = subprocess.Popen(
+        [sys.executable, "-m", "lab", "open", "--port", "0"],
+        cwd=folder,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"LAB_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"},
+    )
     try:
         address = ""
         for _ in range(240):
@@ -119,13 +255,21 @@ def slide(page, label, key, times=1):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_marimo_finds_nothing_to_say(path):
-    checked = subprocess.run([sys.executable, "-m", "marimo", "check", "--strict", str(path)], capture_output=True, text=True)
+    checked = subprocess.run(
+        [sys.executable, "-m", "marimo", "check", "--strict", str(path)], capture_output=True, text=True
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_every_notebook_runs_as_a_script(path, tmp_path):
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"LAB_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"})
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"LAB_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -186,7 +330,9 @@ def test_an_upload_is_checked_and_saved(served, watch, tmp_path):
     page.reload()
     page.get_by_text("Waiting for a table").wait_for(timeout=60_000)
     table = tmp_path / "tickets.csv"
-    table.write_text("message,queue\n" + "\n".join(f"<script>window.hacked=1</script> ticket {i},{'ab'[i % 2]}" for i in range(60)))
+    table.write_text(
+        "message,queue\n" + "\n".join(f"<script>window.hacked=1</script> ticket {i},{'ab'[i % 2]}" for i in range(60))
+    )
     page.locator("input[type=file]").first.set_input_files(table)
     page.get_by_role("heading", name="60 rows").wait_for(timeout=30_000)
     page.get_by_label("target", exact=True).select_option("queue")
@@ -222,22 +368,26 @@ def test_the_export_opens_without_a_network(served, watch, tmp_path):
 ON_THE_WAY = """
 const own = CanvasRenderingContext2D.prototype.fillText;
 window.texts = new Set();
-const seen = () => { if (!window.arrived) requestAnimationFrame(() => { window.arrived = window.arrived || performance.now(); }); };
+const arrive = () => { window.arrived = window.arrived || performance.now(); };
+const seen = () => { if (!window.arrived) requestAnimationFrame(arrive); };
 CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
   window.texts.add(text);
   if (text === window.wanted) seen();
   return own.call(this, text, ...rest);
 };
-const verdict = () => [...document.querySelectorAll("marimo-callout-output")].map((c) => c.shadowRoot ? c.shadowRoot.textContent : "").join(" ");
+const inside = (c) => c.shadowRoot ? c.shadowRoot.textContent : "";
+const verdict = () => [...document.querySelectorAll("marimo-callout-output")].map(inside).join(" ");
 const look = () => { if (window.wanted && verdict().includes(window.wanted)) seen(); requestAnimationFrame(look); };
 requestAnimationFrame(look);
 addEventListener("keydown", (e) => { window.pressed = e.timeStamp; window.arrived = 0; }, true);
 """
-"""Notes when a wanted text is drawn on a chart or stands in a verdict: the page's own clock, from the key to the frame, for a few microseconds of work."""
+"""Notes when a wanted text is drawn on a chart or stands in a verdict: the page's own clock, from the key to the frame,
+for a few microseconds of work."""
 
 
 def median_way(page, label, wanted):
-    """Median seconds from a key on a slider until the wanted one of two texts is on the screen, of twenty moves to and fro."""
+    """Median seconds from a key on a slider until the wanted one of two texts is on the screen, of twenty moves to and
+    fro."""
     page.locator("marimo-slider", has_text=label).get_by_role("slider").focus()
     seconds = []
     for turn in range(22):
@@ -251,7 +401,10 @@ def median_way(page, label, wanted):
 
 
 def test_a_slider_reaches_verdict_and_chart_at_once(served, watch):
-    """The aim is a median of 150 ms; the bound leaves room for a machine that does other work beside it. Run with -s to read the medians."""
+    """The aim is a median of 150 ms; the bound leaves room for a machine that does other work beside it.
+
+    Run with -s to read the medians.
+    """
     page = open_decide(served, watch, script=ON_THE_WAY)
     page.locator("canvas").first.wait_for(timeout=30_000)
     page.wait_for_timeout(1500)
@@ -264,7 +417,9 @@ def test_a_slider_reaches_verdict_and_chart_at_once(served, watch):
 def test_weights_that_serve_others_have_a_limit(served, watch):
     page = open_decide(served, watch)
     page.get_by_text("the trained weights also serve others").click()
-    page.get_by_text("what it forgets was not measured").or_(page.get_by_text("may forget up to")).first.wait_for(timeout=30_000)
+    page.get_by_text("what it forgets was not measured").or_(page.get_by_text("may forget up to")).first.wait_for(
+        timeout=30_000
+    )
 
 
 def test_costs_follow_the_prices(served, watch):

@@ -8,7 +8,7 @@ import lab.context
 from lab.context.base import Tools
 from lab.context.examples import FixedExamples, NearestExamples, RandomExamples
 from lab.context.passages import Passages
-from lab.families import member_from, members, settings_of
+from lab.flow.families import member_from, members, settings_of
 from lab.schema import LabError
 from tests.conftest import make_task
 

@@ -13,7 +13,13 @@ from lab.schema import Document, LabError
 
 
 def test_sentences_split_at_borders_and_lines():
-    assert sentences("One two. Three!  Four?\n- item one\n- item two") == ["One two.", "Three!", "Four?", "- item one", "- item two"]
+    assert sentences("One two. Three!  Four?\n- item one\n- item two") == [
+        "One two.",
+        "Three!",
+        "Four?",
+        "- item one",
+        "- item two",
+    ]
     assert sentences("It costs 3.5 crowns. Yes.") == ["It costs 3.5 crowns.", "Yes."]
 
 
@@ -65,7 +71,8 @@ def test_bm25_against_its_formula():
     """Lucene's BM25 by hand for a word that stands in one of three texts of equal length."""
     index = LexicalIndex(["red lamp stands", "blue lamp stands", "green lamp stands"])
     hits = index.search(["blue"], 3)[0]
-    # the marker word makes every text four words long; tf = 1, idf = ln(1 + (3 - 1 + .5) / (1 + .5)), k1 = 1.5, length = mean
+    # the marker word makes every text four words long; tf = 1, idf = ln(1 + (3 - 1 + .5) / (1 + .5)), k1 = 1.5, length
+    # = mean
     expected = np.log(1 + 2.5 / 1.5) * 1 / (1 + 1.5)
     assert [i for i, _ in hits] == [1]
     assert hits[0][1] == pytest.approx(expected, rel=1e-4)
@@ -85,8 +92,14 @@ def test_recall_counts_only_queries_with_gold():
 
 @pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
 def test_the_bundled_embedder_finds_the_right_text(tmp_path, mode):
-    texts = ["The mayor of Quenford is Ida Skel.", "The market of Marsham is on Friday.", "The printer in the hall is broken."]
-    found = Searcher(texts, mode, Tools(cache=tmp_path)).search(["Who is the mayor of Quenford?", "When is the market in Marsham?"], 2)
+    texts = [
+        "The mayor of Quenford is Ida Skel.",
+        "The market of Marsham is on Friday.",
+        "The printer in the hall is broken.",
+    ]
+    found = Searcher(texts, mode, Tools(cache=tmp_path)).search(
+        ["Who is the mayor of Quenford?", "When is the market in Marsham?"], 2
+    )
     assert [hits[0][0] for hits in found] == [0, 1]
 
 

@@ -6,14 +6,17 @@ import pytest
 import torch
 
 from lab.context.base import Tools
+from lab.flow.plan import expand
+from lab.flow.runner import Runner
 from lab.models.device import machine
-from lab.models.local import load_model
-from lab.plan import expand
-from lab.runner import Runner
+from lab.models.loading import load_model
 from lab.store import Store
 from tests.conftest import make_task
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
+]
 
 
 def test_the_flow_runs_in_bf16_on_cuda(tmp_path):

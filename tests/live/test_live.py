@@ -11,15 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.live import jobs, uploads, views
+from lab.flow.looks import note_test_look
+from lab.live import jobs, study_charts, task_charts, uploads
 from lab.live.charts import live
-from lab.live.shelf import Shelf, combine, missing
+from lab.live.shelf import Shelf, missing
 from lab.measure.forgetting import forgotten
-from lab.report import charts
-from lab.report.write import forecast_table, plan_seconds
+from lab.measure.joining import combine
+from lab.report.charts.base import Looks
+from lab.report.charts.cost import cost_chart
+from lab.report.charts.lines import lines_chart
+from lab.report.charts.quality import quality_chart
+from lab.report.charts.sizes import size_chart
+from lab.report.tables import forecast_table, plan_seconds
+from lab.report.words import escaped
 from lab.schema import LabError
 from lab.store import Store
-from lab.study import Cell, Probed
+from lab.study import Cell, Choice, Probed, Trial
 from lab.tasks.task import write_task
 from tests.conftest import make_task
 from tests.test_decide import outcomes, study_of
@@ -45,6 +52,7 @@ def test_a_shelf_puts_cells_together_and_names_what_is_damaged(tmp_path):
     other.model["revision"] = "another"
     other.save(tmp_path / "home" / "studies" / "othermodel" / "study.json")
     import os
+
     os.utime(tmp_path / "home" / "studies" / "othermodel" / "study.json", (1, 1))
     (tmp_path / "reports" / "broken").mkdir()
     (tmp_path / "reports" / "broken" / "study.json").write_text("{")
@@ -61,7 +69,14 @@ def test_seeds_of_one_arm_never_mix_settings_or_machines(tmp_path):
     store = Store(tmp_path / "home", committed=tmp_path / "reports")
     kept_study(tmp_path / "reports" / "reference")
     demo = kept_study(tmp_path / "home" / "studies" / "demo")
-    demo.cells = [replace(next(c for c in demo.cells if c.method == "lora"), outcomes="w" * 100, machine="laptop", weights={"name": "lora", "learning_rate": 0.5})]
+    demo.cells = [
+        replace(
+            next(c for c in demo.cells if c.method == "lora"),
+            outcomes="w" * 100,
+            machine="laptop",
+            weights={"name": "lora", "learning_rate": 0.5},
+        )
+    ]
     del demo.made["finished"]
     demo.save(tmp_path / "home" / "studies" / "demo" / "study.json")
     study = Shelf.read(store, folders=()).combined("t", "m")
@@ -74,14 +89,35 @@ def test_seeds_of_one_arm_never_mix_settings_or_machines(tmp_path):
 def test_studies_become_one_with_all_that_was_forecast(tmp_path):
     first, second, foreign = (kept_study(tmp_path / name) for name in ("first", "second", "foreign"))
     second.cells = [replace(c, size=400) for c in second.cells if c.method == "lora"]
-    first.plan = {"methods": ["rag", "lora"], "forecast_seconds": 30.0, "forecast": {"lora": {"search": 10.0, "cells": {"lora size 100": 5.0}, "peak_bytes": 1e6}}, "measured": {"lora size 100": {"method": "lora", "search": 9.0, "cell": 6.0}}}
-    second.plan = {"methods": ["lora"], "forecast_seconds": 60.0, "forecast": {"lora": {"search": 20.0, "cells": {"lora size 400": 7.0}, "peak_bytes": 2e6}}, "measured": {"lora size 400": {"method": "lora", "search": 21.0, "cell": 8.0}}}
+    first.plan = {
+        "methods": ["rag", "lora"],
+        "forecast_seconds": 30.0,
+        "forecast": {"lora": {"search": 10.0, "cells": {"lora size 100": 5.0}, "peak_bytes": 1e6}},
+        "measured": {"lora size 100": {"method": "lora", "search": 9.0, "cell": 6.0}},
+    }
+    second.plan = {
+        "methods": ["lora"],
+        "forecast_seconds": 60.0,
+        "forecast": {"lora": {"search": 20.0, "cells": {"lora size 400": 7.0}, "peak_bytes": 2e6}},
+        "measured": {"lora size 400": {"method": "lora", "search": 21.0, "cell": 8.0}},
+    }
     one = combine([first, second])
-    assert one.sizes() == [100, 400] and len(one.cells) == len(first.cells) + 3 and one.settings["command"] == "first; second"
-    row, = forecast_table(one, 1.0)
+    assert (
+        one.sizes() == [100, 400]
+        and len(one.cells) == len(first.cells) + 3
+        and one.settings["command"] == "first; second"
+    )
+    (row,) = forecast_table(one, 1.0)
     assert (row["cells"], row["forecast"], row["measured"], row["peak_bytes"]) == (2, 42.0, 44.0, 2e6)
     assert plan_seconds(one) is None, "no single run took that"
-    again = replace(first, plan=first.plan | {"forecast": {"lora": first.plan["forecast"]["lora"] | {"search": 99.0}}, "measured": {"lora size 100": {"method": "lora", "search": 0.0, "cell": 0.1}}})
+    again = replace(
+        first,
+        plan=first.plan
+        | {
+            "forecast": {"lora": first.plan["forecast"]["lora"] | {"search": 99.0}},
+            "measured": {"lora size 100": {"method": "lora", "search": 0.0, "cell": 0.1}},
+        },
+    )
     assert forecast_table(combine([first, second, again]), 1.0) == [row], "a run that read the store adds nothing"
     foreign.task["digest"] = "other data"
     with pytest.raises(LabError, match="can't be one"):
@@ -90,25 +126,36 @@ def test_studies_become_one_with_all_that_was_forecast(tmp_path):
 
 def test_words_show_and_do_nothing():
     nasty = "<script src=//x></script> **bold** [a](javascript:alert(1)) ::lucide:x:: $y$"
-    shown = views.words(nasty)
+    shown = escaped(nasty)
     assert "<" not in shown and "**" not in shown and "](" not in shown and "$" not in shown
     import html
+
     assert html.unescape(shown) == nasty
 
 
 def test_probes_of_other_items_are_not_mixed(tmp_path):
     def base(words, key="1"):
-        return [Probed("words", "w", outcomes=words, evaluation=key), Probed("facts", "f", outcomes="c" * 8, evaluation="2")]
+        return [
+            Probed("words", "w", outcomes=words, evaluation=key),
+            Probed("facts", "f", outcomes="c" * 8, evaluation="2"),
+        ]
 
     store = Store(tmp_path / "home", committed=None)
-    after = [Probed("words", "w", "lora", 0, 100, 16, outcomes="w" * 40), Probed("facts", "f", "lora", 0, 100, 16, outcomes="w" * 8)]
+    after = [
+        Probed("words", "w", "lora", 0, 100, 16, outcomes="w" * 40),
+        Probed("facts", "f", "lora", 0, 100, 16, outcomes="w" * 8),
+    ]
     kept_study(tmp_path / "home" / "studies" / "old", probed=[*base("c" * 40), *after])
     time.sleep(0.02)
     kept_study(tmp_path / "home" / "studies" / "new", probed=base("c" * 39 + "w"))
     lost = forgotten(Shelf.read(store, folders=()).combined("t", "m"), "lora", 100, 16)
-    assert [(c.probe, c.items) for c in lost.changes] == [("words", 40), ("facts", 8)], "the same items, asked on another machine"
+    assert [(c.probe, c.items) for c in lost.changes] == [("words", 40), ("facts", 8)], (
+        "the same items, asked on another machine"
+    )
     kept_study(tmp_path / "home" / "studies" / "new", probed=base("c" * 200, "9"))
-    assert forgotten(Shelf.read(store, folders=()).combined("t", "m"), "lora", 100, 16) is None, "other words: no headline over half of the probes"
+    assert forgotten(Shelf.read(store, folders=()).combined("t", "m"), "lora", 100, 16) is None, (
+        "other words: no headline over half of the probes"
+    )
 
 
 def test_a_website_cannot_ask():
@@ -170,20 +217,27 @@ def test_a_forecast_is_made_once_and_a_refusal_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     write_task(make_task(120, documents=False), tmp_path / "t")
     arguments = ["t", "--methods", "zero_shot,lora", "--sizes", "20,60,80", "--seeds", "1", "--no-forgetting"]
-    assert jobs.forecast(tmp_path / "home", arguments) == {}
+    assert jobs.planned(tmp_path / "home", arguments) == {}
     # Another one is asked for while the first is being made: it waits.
-    assert jobs.forecast(tmp_path / "home", ["t", "--sizes", "99999"]) == {}
+    assert jobs.planned(tmp_path / "home", ["t", "--sizes", "99999"]) == {}
     assert len(list((tmp_path / "home" / "forecasts").glob("*/process.json"))) == 1
-    wait_for(lambda: jobs.forecast(tmp_path / "home", arguments))
-    plan = jobs.forecast(tmp_path / "home", arguments)
-    assert plan["seconds"] > 0 and set(plan["cells"]) == {"zero_shot", *(f"lora rank 16 size {s} seed 0" for s in (20, 60, 80))}
+    wait_for(lambda: jobs.planned(tmp_path / "home", arguments))
+    plan = jobs.planned(tmp_path / "home", arguments)
+    assert plan["seconds"] > 0 and set(plan["cells"]) == {
+        "zero_shot",
+        *(f"lora rank 16 size {s} seed 0" for s in (20, 60, 80)),
+    }
     assert {"lora 20", "lora 60", "lora 80"} <= set(plan["searches"])
-    wait_for(lambda: jobs.forecast(tmp_path / "home", ["t", "--sizes", "99999"]))
-    assert "--sizes 99999" in jobs.forecast(tmp_path / "home", ["t", "--sizes", "99999"])["error"]
+    wait_for(lambda: jobs.planned(tmp_path / "home", ["t", "--sizes", "99999"]))
+    assert "--sizes 99999" in jobs.planned(tmp_path / "home", ["t", "--sizes", "99999"])["error"]
 
 
 def test_uploads_stay_where_they_belong(tmp_path):
-    assert uploads.safe_name("../../etc/pass wd") == "pass wd" and uploads.safe_name("..\\..\\x.csv") == "x.csv" and uploads.safe_name("..") == "file"
+    assert (
+        uploads.safe_name("../../etc/pass wd") == "pass wd"
+        and uploads.safe_name("..\\..\\x.csv") == "x.csv"
+        and uploads.safe_name("..") == "file"
+    )
     path = uploads.keep(tmp_path, "../a.csv", b"x")
     assert path.is_relative_to(tmp_path / "uploads") and path.read_bytes() == b"x"
     folder = uploads.documents(tmp_path, [("a.md", b"one"), ("b.md", b"two")], "")
@@ -195,17 +249,28 @@ def test_uploads_stay_where_they_belong(tmp_path):
 
 def test_rows_by_hand(tmp_path):
     # Singular values 3 and 4: energies 16/25 and 25/25 in falling order.
-    rows = views.spectrum_rows({"u": {"spectrum": {"m1": [4.0, 3.0], "m2": [5.0, 0.0]}}})
-    assert [(r["directions"], round(r["energy"]), round(r["low"]), round(r["high"])) for r in rows] == [(1, 82, 64, 100), (2, 100, 100, 100)]
+    rows = study_charts.spectrum_rows({"u": {"spectrum": {"m1": [4.0, 3.0], "m2": [5.0, 0.0]}}})
+    assert [(r["directions"], round(r["energy"]), round(r["low"]), round(r["high"])) for r in rows] == [
+        (1, 82, 64, 100),
+        (2, 100, 100, 100),
+    ]
     study = kept_study(tmp_path / "a")
-    heat = views.heat_rows(study, "lora")
+    heat = study_charts.heat_rows(study, "lora")
     assert [(r["rank"], r["size"], r["seeds"]) for r in heat] == [(16, 100, 3)]
-    assert heat[0]["accuracy"] == pytest.approx(100 * np.mean([c.accuracy for c in study.cells_of("lora", 100)]), abs=0.1)
-    study.choices = [{"key": "k", "method": "rag", "size": 100, "rank": None, "chosen": 1, "validation_items": 20, "trials": [
-        {"number": n, "accuracy": a, "nll": None, "settings": {"context": {"name": "passages", "k": k}, "weights": {"name": "frozen"}}} for n, (k, a) in enumerate(((1, 0.5), (3, 0.8)))]}]
-    assert [(r["k"], r["right on validation"], r["chosen"]) for r in views.trial_rows(study, "k")] == [(1, 50.0, ""), (3, 80.0, "chosen")]
+    assert heat[0]["accuracy"] == pytest.approx(
+        100 * np.mean([c.accuracy for c in study.cells_of("lora", 100)]), abs=0.1
+    )
+    trials = [
+        Trial(n, {"context": {"name": "passages", "k": k}, "weights": {"name": "frozen"}}, accuracy)
+        for n, (k, accuracy) in enumerate(((1, 0.5), (3, 0.8)))
+    ]
+    study.choices = [Choice("k", "rag", 100, None, trials, 1, validation_items=20)]
+    assert [(r["k"], r["right on validation"], r["chosen"]) for r in study_charts.trial_rows(study, "k")] == [
+        (1, 50.0, ""),
+        (3, 80.0, "chosen"),
+    ]
     task = make_task(40)
-    assert views.note_test_look(tmp_path, task, "x") == 1 and views.note_test_look(tmp_path, task, "y") == 2
+    assert note_test_look(tmp_path, task, "x") == 1 and note_test_look(tmp_path, task, "y") == 2
 
 
 def test_recall_is_that_of_the_search():
@@ -215,17 +280,68 @@ def test_recall_is_that_of_the_search():
 
     task = make_task(40)
     passages = chunk_documents(task.documents, 120, 20)
-    rows = views.recall_rows(task, {"lexical": (Searcher([p.text for p in passages], "lexical", Tools()), passages)}, (1, 5))
+    rows = task_charts.recall_rows(
+        task, {"lexical": (Searcher([p.text for p in passages], "lexical", Tools()), passages)}, (1, 5)
+    )
     assert [r["k"] for r in rows] == [1, 5] and rows[0]["recall"] <= rows[1]["recall"] <= 100 and rows[1]["recall"] > 50
 
 
-@pytest.mark.parametrize("chart, row, others", [
-    (charts.quality_chart, {"arm": "rag", "order": 1, "accuracy": 50, "low": 40, "high": 60, "text": "50 %", "colour": "#000000", "mark": "circle"}, ()),
-    (charts.cost_chart, {"arm": "rag", "monthly_usd": 3, "accuracy": 50, "low": 40, "high": 60, "text": "50 %", "colour": "#000000", "mark": "circle"}, ()),
-    (charts.lines_chart, {"arm": "rag", "requests": 100, "usd": 3, "own": True, "colour": "#000000", "mark": "circle"}, ()),
-    (charts.size_chart, {"arm": "rag", "kind": "line", "size": 25, "accuracy": 50, "low": 40, "high": 60, "text": "50 %", "seeds": 3}, (("rag", "lora"), (25, 100))),
-    (views.loss_chart, {"run": "a", "step": 3, "loss": 0.5}, ("loss", "loss")), (views.heat_chart, {"rank": 4, "size": 25, "accuracy": 50, "text": "50"}, ()),
-    (views.spectrum_chart, {"update": "lora", "directions": 2, "energy": 50, "low": 40, "high": 60}, ())], ids=lambda v: getattr(v, "__name__", ""))
+@pytest.mark.parametrize(
+    "chart, row, others",
+    [
+        (
+            quality_chart,
+            {
+                "arm": "rag",
+                "order": 1,
+                "accuracy": 50,
+                "low": 40,
+                "high": 60,
+                "text": "50 %",
+                "colour": "#000000",
+                "mark": "circle",
+            },
+            (),
+        ),
+        (
+            cost_chart,
+            {
+                "arm": "rag",
+                "monthly_usd": 3,
+                "accuracy": 50,
+                "low": 40,
+                "high": 60,
+                "text": "50 %",
+                "colour": "#000000",
+                "mark": "circle",
+            },
+            (),
+        ),
+        (
+            lines_chart,
+            {"arm": "rag", "requests": 100, "usd": 3, "own": True, "colour": "#000000", "mark": "circle"},
+            (),
+        ),
+        (
+            size_chart,
+            {
+                "arm": "rag",
+                "kind": "line",
+                "size": 25,
+                "accuracy": 50,
+                "low": 40,
+                "high": 60,
+                "text": "50 %",
+                "seeds": 3,
+            },
+            (Looks(("rag", "lora")), (25, 100)),
+        ),
+        (study_charts.loss_chart, {"run": "a", "step": 3, "loss": 0.5}, ("loss", "loss")),
+        (study_charts.heat_chart, {"rank": 4, "size": 25, "accuracy": 50, "text": "50"}, ()),
+        (study_charts.spectrum_chart, {"update": "lora", "directions": 2, "energy": 50, "low": 40, "high": 60}, ()),
+    ],
+    ids=lambda v: getattr(v, "__name__", ""),
+)
 def test_a_kept_drawing_with_rows_is_the_chart_of_these_rows(chart, row, others):
     """Drawn by Vega itself: the kept drawing, filled twice, gives the pictures that a chart made of the rows gives."""
     import vl_convert

@@ -7,6 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 
+from lab.experiments.why.run import counted_flops
 from lab.measure.flops import Shape, forward_flops, training_flops
 from lab.measure.memory import cache_bytes, forecast_training, known_shapes
 from lab.models.likelihood import Encoded
@@ -14,10 +15,25 @@ from lab.models.memory import TensorMemory
 from lab.schema import LabError
 from lab.weights.full import Full
 from lab.weights.lora import Lora
-from lab.why import counted_flops
 
-LLAMA_8B = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256, "tie_word_embeddings": False, "model_type": "llama"}
-LLAMA_13B = {"hidden_size": 5120, "num_hidden_layers": 40, "num_attention_heads": 40, "intermediate_size": 13824, "vocab_size": 32000, "model_type": "llama"}
+LLAMA_8B = {
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+    "tie_word_embeddings": False,
+    "model_type": "llama",
+}
+LLAMA_13B = {
+    "hidden_size": 5120,
+    "num_hidden_layers": 40,
+    "num_attention_heads": 40,
+    "intermediate_size": 13824,
+    "vocab_size": 32000,
+    "model_type": "llama",
+}
 
 
 def shape_of(nano) -> Shape:
@@ -51,22 +67,29 @@ def test_formulas_agree_with_torchs_counter(nano, length, rank):
     shape, tokens = shape_of(nano), 2 * length
     if not rank:
         with torch.no_grad():
-            assert forward_flops(shape, tokens, length) == pytest.approx(counted(lambda: network(input_ids=ids)), rel=0.05)
-    assert training_flops(shape, tokens, length, lora_rank=rank) == pytest.approx(counted(lambda: network(input_ids=ids).logits.sum().backward()), rel=0.05)
+            assert forward_flops(shape, tokens, length) == pytest.approx(
+                counted(lambda: network(input_ids=ids)), rel=0.05
+            )
+    assert training_flops(shape, tokens, length, adapter_parameters=shape.lora_parameters(rank)) == pytest.approx(
+        counted(lambda: network(input_ids=ids).logits.sum().backward()), rel=0.05
+    )
 
 
 @pytest.mark.parametrize("layers", [1, 4, 6])
 def test_frozen_layers_save_their_backward_pass(nano, layers):
-    network = Full(frozen_layers=layers).network(nano, 0, None)
-    network.set_attn_implementation("eager")
     ids = torch.randint(3, 1000, (2, 256))
-    assert training_flops(shape_of(nano), 512, 256, frozen_layers=layers) == pytest.approx(counted(lambda: network(input_ids=ids).logits.sum().backward()), rel=0.01)
+    with Full(frozen_layers=layers).prepared(nano, 0, None) as network:
+        network.set_attn_implementation("eager")
+        found = counted(lambda: network(input_ids=ids).logits.sum().backward())
+    assert training_flops(shape_of(nano), 512, 256, frozen_layers=layers) == pytest.approx(found, rel=0.01)
 
 
 @pytest.mark.parametrize("weights", [Lora(), Full(), Full(frozen_layers=3)])
 def test_a_training_step_is_counted_as_its_method_trains(nano, weights):
     batch = [Encoded([5] * 100, [6] * 100)] * 4
-    formula = training_flops(shape_of(nano), 800, 200, 4 * 101, getattr(weights, "rank", 0), getattr(weights, "frozen_layers", 0))
+    formula = training_flops(
+        shape_of(nano), 800, 200, 4 * 101, weights.added_parameters(shape_of(nano)), weights.frozen_layers
+    )
     assert 800 * counted_flops(nano, batch, weights) == pytest.approx(formula, rel=0.05)
 
 
@@ -79,7 +102,11 @@ def test_known_models_have_their_published_sizes(name):
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_forecast_memory_is_that_of_the_live_tensors(nano, method):
     network = nano.copy_network()
-    network = get_peft_model(network, LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM")) if method == "lora" else network.requires_grad_(True)
+    network = (
+        get_peft_model(network, LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM"))
+        if method == "lora"
+        else network.requires_grad_(True)
+    )
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad])
     ids = torch.randint(3, 1000, (8, 128))
 
@@ -92,7 +119,9 @@ def test_forecast_memory_is_that_of_the_live_tensors(nano, method):
     with TensorMemory() as memory:
         memory.count(network.parameters()).count(v for s in optimizer.state.values() for v in s.values())
         step()
-    assert forecast_training(shape_of(nano), method, batch=8, sequence=128, bytes_each=4).total == pytest.approx(memory.peak, rel=0.15)
+    assert forecast_training(shape_of(nano), method, batch=8, sequence=128, bytes_each=4).total == pytest.approx(
+        memory.peak, rel=0.15
+    )
 
 
 def test_memory_by_the_articles_own_claims():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.measure.forgetting import compared, forgotten
-from lab.report.write import lost_of
+from lab.report.tables import lost_of
 from lab.study import Probed, Study
 
 
@@ -13,12 +13,21 @@ def probed(name: str, outcomes: str, method: str = "", seed: int = 0, **more) ->
     return Probed(name, name, method, seed, outcomes=outcomes, **more)
 
 
-BASE = {"word_operations": probed("word_operations", "ccccwwwwcc"), "facts_by_choice": probed("facts_by_choice", "c" * 10), "public_facts": probed("public_facts", "c" * 10),
-        "arithmetic": probed("arithmetic", "w" * 10), "general_text": Probed("general_text", "text", nats=[10.0, 20.0], tokens=[10, 10], kl=[0.0, 0.0])}
+BASE = {
+    "word_operations": probed("word_operations", "ccccwwwwcc"),
+    "facts_by_choice": probed("facts_by_choice", "c" * 10),
+    "public_facts": probed("public_facts", "c" * 10),
+    "arithmetic": probed("arithmetic", "w" * 10),
+    "general_text": Probed("general_text", "text", nats=[10.0, 20.0], tokens=[10, 10], kl=[0.0, 0.0]),
+}
 
 
 def test_drops_and_churn_by_hand():
-    lost = compared(BASE, [probed("word_operations", "wwwccwwwcc", "lora", 0), probed("word_operations", "cwwwcwwwcc", "lora", 1)], "lora")
+    lost = compared(
+        BASE,
+        [probed("word_operations", "wwwccwwwcc", "lora", 0), probed("word_operations", "cwwwcwwwcc", "lora", 1)],
+        "lora",
+    )
     change = lost.changes[0]
     assert change.before == pytest.approx(0.6) and change.after == pytest.approx((4 + 4) / 20)
     assert change.drop == pytest.approx(0.2) and change.low < 0.2 < change.high
@@ -26,7 +35,14 @@ def test_drops_and_churn_by_hand():
 
 
 def test_nothing_changed_is_exactly_nothing():
-    lost = compared(BASE, [probed("word_operations", BASE["word_operations"].outcomes, "lora"), Probed("general_text", "text", "lora", nats=[10.0, 20.0], tokens=[10, 10], kl=[0.0, 0.0])], "lora")
+    lost = compared(
+        BASE,
+        [
+            probed("word_operations", BASE["word_operations"].outcomes, "lora"),
+            Probed("general_text", "text", "lora", nats=[10.0, 20.0], tokens=[10, 10], kl=[0.0, 0.0]),
+        ],
+        "lora",
+    )
     change = lost.changes[0]
     assert (change.drop, change.low, change.high, change.lost, change.gained) == (0, 0, 0, 0, 0)
     assert (lost.likelihood.increase, lost.likelihood.low, lost.likelihood.high, lost.likelihood.kl) == (0, 0, 0, 0)
@@ -34,30 +50,71 @@ def test_nothing_changed_is_exactly_nothing():
 
 
 def test_the_headline_counts_facts_once_and_only_what_the_base_can():
-    lost = compared(BASE, [probed("word_operations", "w" * 10, "lora"), probed("facts_by_choice", "c" * 10, "lora"), probed("public_facts", "w" * 10, "lora"), probed("arithmetic", "c" * 10, "lora")], "lora")
+    lost = compared(
+        BASE,
+        [
+            probed("word_operations", "w" * 10, "lora"),
+            probed("facts_by_choice", "c" * 10, "lora"),
+            probed("public_facts", "w" * 10, "lora"),
+            probed("arithmetic", "c" * 10, "lora"),
+        ],
+        "lora",
+    )
     assert lost.headline.probes == ("word_operations", "facts_by_choice")
     assert lost.headline.drop == pytest.approx(6 / 20)
 
 
 def test_changed_manner_is_told_apart_from_lost_knowledge():
-    manner = compared(BASE, [probed("facts_by_choice", "c" * 10, "lora"), probed("public_facts", "w" * 9 + "c", "lora")], "lora").manner
+    manner = compared(
+        BASE, [probed("facts_by_choice", "c" * 10, "lora"), probed("public_facts", "w" * 9 + "c", "lora")], "lora"
+    ).manner
     assert "manner of answering changed more than the knowledge" in manner
-    near_chance = compared(BASE, [probed("facts_by_choice", "ccc" + "w" * 7, "lora", s) for s in (0, 1)] + [probed("public_facts", "w" * 10, "lora", s) for s in (0, 1)], "lora").manner
+    near_chance = compared(
+        BASE,
+        [probed("facts_by_choice", "ccc" + "w" * 7, "lora", s) for s in (0, 1)]
+        + [probed("public_facts", "w" * 10, "lora", s) for s in (0, 1)],
+        "lora",
+    ).manner
     assert "most of the knowledge itself is lost" in near_chance and "25 % by chance" in near_chance
-    gone = compared(BASE, [probed("facts_by_choice", "w" * 9 + "c", "lora"), probed("public_facts", "w" * 9 + "c", "lora")], "lora").manner
+    gone = compared(
+        BASE, [probed("facts_by_choice", "w" * 9 + "c", "lora"), probed("public_facts", "w" * 9 + "c", "lora")], "lora"
+    ).manner
     assert "lost knowledge" in gone
 
 
 def test_likelihood_counts_tokens():
-    lost = compared(BASE, [Probed("general_text", "text", "lora", nats=[12.0, 26.0], tokens=[10, 10], kl=[1.0, 3.0])], "lora").likelihood
-    assert (lost.before, lost.after, lost.increase, lost.kl) == (pytest.approx(1.5), pytest.approx(1.9), pytest.approx(0.4), pytest.approx(0.2))
+    lost = compared(
+        BASE, [Probed("general_text", "text", "lora", nats=[12.0, 26.0], tokens=[10, 10], kl=[1.0, 3.0])], "lora"
+    ).likelihood
+    assert (lost.before, lost.after, lost.increase, lost.kl) == (
+        pytest.approx(1.5),
+        pytest.approx(1.9),
+        pytest.approx(0.4),
+        pytest.approx(0.2),
+    )
 
 
 def test_arms_are_found_by_rank_and_unprobed_ones_are_none():
-    study = Study({}, {}, {}, [], [], probed=[*BASE.values(), probed("word_operations", "w" * 10, "lora", 0, rank=4, size=100), probed("word_operations", "ccccwwwwcc", "lora", 0, rank=16, size=100)])
-    assert forgotten(study, "lora", 100, 4).changes[0].drop == pytest.approx(0.6) and forgotten(study, "lora", 100, 16).changes[0].drop == 0
+    study = Study(
+        {},
+        {},
+        {},
+        [],
+        [],
+        probed=[
+            *BASE.values(),
+            probed("word_operations", "w" * 10, "lora", 0, rank=4, size=100),
+            probed("word_operations", "ccccwwwwcc", "lora", 0, rank=16, size=100),
+        ],
+    )
+    assert (
+        forgotten(study, "lora", 100, 4).changes[0].drop == pytest.approx(0.6)
+        and forgotten(study, "lora", 100, 16).changes[0].drop == 0
+    )
     assert forgotten(study, "lora", 100, 4).label == "lora r4 at 100"
     study.probed.append(probed("word_operations", "c" * 10, "lora", 0, rank=4, size=400))
-    assert forgotten(study, "lora", None, 4).label == "lora r4 at 400", "sizes are never mixed: the largest stands for the arm"
+    assert forgotten(study, "lora", None, 4).label == "lora r4 at 400", (
+        "sizes are never mixed: the largest stands for the arm"
+    )
     assert [f.label for f in lost_of(study)] == ["lora r4 at 100", "lora r4 at 400", "lora r16 at 100"]
     assert forgotten(study, "full") is None and forgotten(study, "lora", 25, 4) is None

@@ -65,7 +65,9 @@ def test_detectable_difference_by_hand():
 
 
 def to_settle(c, margin=0.05, alpha=0.05):
-    return items_needed(c.difference + margin, c.half_width(alpha), c.item_variance, c.seed_variance, c.total_variance, c.items)
+    return items_needed(
+        c.difference + margin, c.half_width(alpha), c.item_variance, c.seed_variance, c.total_variance, c.items
+    )
 
 
 def test_items_needed_would_settle():
@@ -74,7 +76,11 @@ def test_items_needed_would_settle():
     comparison = compare([a], [b])
     needed = to_settle(comparison)
     room = comparison.difference + 0.05
-    assert needed is None if room <= 0 else stats.norm.ppf(0.95) * math.sqrt(comparison.total_variance * 150 / needed) <= room + 1e-9
+    assert (
+        needed is None
+        if room <= 0
+        else stats.norm.ppf(0.95) * math.sqrt(comparison.total_variance * 150 / needed) <= room + 1e-9
+    )
     assert to_settle(compare([b * 0], [a])) is None
 
 
@@ -84,16 +90,25 @@ def simulate(rng, seeds, groups, size, seed_sd, item_sd, shift=0.0):
     difficulty = np.repeat(rng.normal(0, item_sd, groups), size) + rng.normal(0, item_sd, groups * size)
 
     def arm(offset):
-        latent = difficulty + rng.normal(0, seed_sd, (seeds, 1)) + np.repeat(rng.normal(0, item_sd, groups), size) + rng.normal(0, 1, shape)
+        latent = (
+            difficulty
+            + rng.normal(0, seed_sd, (seeds, 1))
+            + np.repeat(rng.normal(0, item_sd, groups), size)
+            + rng.normal(0, 1, shape)
+        )
         return (latent > offset).astype(float)
 
     return arm(0.0), arm(shift), [str(i // size) for i in range(groups * size)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seeds", "groups", "size", "seed_sd"), [(1, 200, 1, 0.0), (3, 200, 1, 0.0), (3, 200, 1, 0.05), (3, 60, 4, 0.0), (3, 60, 4, 0.1), (3, 100, 2, 0.3)])
+@pytest.mark.parametrize(
+    ("seeds", "groups", "size", "seed_sd"),
+    [(1, 200, 1, 0.0), (3, 200, 1, 0.0), (3, 200, 1, 0.05), (3, 60, 4, 0.0), (3, 60, 4, 0.1), (3, 100, 2, 0.3)],
+)
 def test_intervals_cover_and_the_same_arm_seldom_wins(seeds, groups, size, seed_sd):
-    """95 % intervals of a true difference of zero cover it in 93 to 97 % (plus simulation noise), so false winners stay at 5 %."""
+    """95 % intervals of a true difference of zero cover it in 93 to 97 % (plus simulation noise), so false winners stay
+    at 5 %."""
     rng = np.random.default_rng(7)
     repeats = 2000
     covered = 0

@@ -7,29 +7,50 @@ import shutil
 import pytest
 import torch
 
+from lab.files import folder_revision
 from lab.models.device import DEVICES, machine
+from lab.models.folders import BUNDLED
 from lab.models.generation import common_prefix, generate
-from lab.models.local import BUNDLED, folder_revision, load_model
+from lab.models.loading import load_model
 from lab.models.prompts import render
 from lab.schema import Decoding, Example, LabError, Passage, Prompt, Wording
 
 EXAMPLES = tuple(Example(f"e{i}", f"the lamp number {i} is red", f"<lamp {i}>") for i in range(5))
-PROMPTS = [Prompt("Follow the examples.", text, EXAMPLES) for text in ("the lamp number 7 is red", "the dog of Ida Skel sleeps", "a", "the green boat was seen by Tom Orvik near Marsham on Friday")]
+PROMPTS = [
+    Prompt("Follow the examples.", text, EXAMPLES)
+    for text in (
+        "the lamp number 7 is red",
+        "the dog of Ida Skel sleeps",
+        "a",
+        "the green boat was seen by Tom Orvik near Marsham on Friday",
+    )
+]
 
 
 def plain(model, prompt, tokens):
     ids = torch.tensor([model.tokenizer(model.render(prompt))["input_ids"]])
     made = model.network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False)
-    return model.tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True)
+    return model.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
 
 
 def test_rendering_by_hand():
-    prompt = Prompt("Say it.", "q", (Example("b", "best", "B"), Example("o", "other", "O")), (Passage("p", "d", "text"),), Wording("Question", "Answer", "Note"))
-    assert render(prompt) == "Say it.\n\nNote: text\n\nQuestion: other\nAnswer: O\n\nQuestion: best\nAnswer: B\n\nQuestion: q\nAnswer:"
+    prompt = Prompt(
+        "Say it.",
+        "q",
+        (Example("b", "best", "B"), Example("o", "other", "O")),
+        (Passage("p", "d", "text"),),
+        Wording("Question", "Answer", "Note"),
+    )
+    assert (
+        render(prompt)
+        == "Say it.\n\nNote: text\n\nQuestion: other\nAnswer: O\n\nQuestion: best\nAnswer: B\n\nQuestion: q\nAnswer:"
+    )
     assert render(Prompt("", "q")) == "Input: q\nOutput:"
 
 
-@pytest.mark.parametrize("prompts", [PROMPTS, [Prompt("", p.input) for p in PROMPTS], PROMPTS[:1]], ids=["shared", "no prefix", "one"])
+@pytest.mark.parametrize(
+    "prompts", [PROMPTS, [Prompt("", p.input) for p in PROMPTS], PROMPTS[:1]], ids=["shared", "no prefix", "one"]
+)
 def test_cached_generation_equals_plain_generate(nano, prompts):
     completions = nano.complete([(str(i), p) for i, p in enumerate(prompts)], Decoding(16, ""))
     for prompt, completion in zip(prompts, completions):
@@ -69,16 +90,20 @@ def test_cutting_takes_whole_passages_then_whole_examples_last_first(tiny):
     passages = tuple(Passage(f"p{i}", "d", "word " * 90) for i in range(4))
     examples = tuple(Example(f"e{i}", "word " * 50, "y") for i in range(8))
     cut = tiny.encode(Prompt("x", "question", (), passages), 16)
-    assert [p.id for p in cut.prompt.passages] == [f"p{i}" for i in range(4 - cut.cut_passages)] and cut.cut_passages > 0
+    assert [p.id for p in cut.prompt.passages] == [
+        f"p{i}" for i in range(4 - cut.cut_passages)
+    ] and cut.cut_passages > 0
     assert len(cut.tokens) + 16 <= tiny.window
     cut = tiny.encode(Prompt("x", "question", examples), 16)
-    assert [e.id for e in cut.prompt.examples] == [f"e{i}" for i in range(8 - cut.cut_examples)] and cut.cut_examples > 0
+    assert [e.id for e in cut.prompt.examples] == [
+        f"e{i}" for i in range(8 - cut.cut_examples)
+    ] and cut.cut_examples > 0
     too_long = tiny.complete([("a", Prompt("x", "word " * 400)), ("b", Prompt("x", "fine"))], Decoding(4))
     assert "the window of tiny is 256" in too_long[0].error and too_long[1].error == ""
 
 
 def test_text_likelihood_by_hand(tiny):
-    (nats, tokens, _), = tiny.text_nll(["The mayor of Quenford"])
+    ((nats, tokens, _),) = tiny.text_nll(["The mayor of Quenford"])
     ids = torch.tensor([tiny.tokenizer("The mayor of Quenford")["input_ids"]])
     with torch.no_grad():
         expected = tiny.network(ids, labels=ids).loss.item() * (ids.shape[1] - 1)

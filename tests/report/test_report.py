@@ -10,12 +10,13 @@ import pytest
 
 from lab.cli import main
 from lab.decide import Settings, decide
-from lab.report.write import choices_table, controls_table, grid_table, write_report
+from lab.report.tables import choices_table, controls_table, grid_table
+from lab.report.write import write_report
 from lab.store import Store
 from lab.study import Study
 from lab.tasks.task import write_task
 from tests.conftest import make_task
-from tests.test_runner import quick_plan, runner_for
+from tests.flow.test_runner import quick_plan, runner_for
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,13 @@ def test_numbers_in_the_page_are_those_of_the_study(study, tmp_path):
     assert json.loads(paths["json"].read_text())["sentence"] == decision.sentence
     rag = [c for c in study.cells if c.method == "rag"]
     row = controls_table(study)[0]
-    assert row["retrieved"] == next(c.accuracy for c in rag if not c.control) and row["oracle"] == next(c.accuracy for c in rag if c.control == "oracle")
+    assert row["retrieved"] == next(c.accuracy for c in rag if not c.control) and row["oracle"] == next(
+        c.accuracy for c in rag if c.control == "oracle"
+    )
     lora = next(g for g in grid_table(study) if g["label"] == "lora r2" and g["size"] == 40)
-    assert lora["seeds"] == 2 and lora["accuracy"] == pytest.approx(sum(c.accuracy for c in study.cells_of("lora", 40)) / 2)
+    assert lora["seeds"] == 2 and lora["accuracy"] == pytest.approx(
+        sum(c.accuracy for c in study.cells_of("lora", 40)) / 2
+    )
     assert {c["trials"] for c in choices_table(study)} == {2, 4}
     assert paths["chart"].read_text().count("<svg") == 1
 
@@ -77,7 +82,9 @@ def test_a_kept_study_answers_for_a_newcomer(tmp_path, monkeypatch, capsys):
     assert not list((tmp_path / "reports").rglob("*.safetensors")) and list((tmp_path / "reports").rglob("record.json"))
     monkeypatch.setenv("LAB_HOME", str(tmp_path / "two"))
     monkeypatch.setattr("lab.store.COMMITTED", tmp_path / "reports")
-    monkeypatch.setattr(Store.__init__, "__defaults__", (None, tmp_path / "reports", ("adaptation", "evaluation", "choice")))
+    monkeypatch.setattr(
+        Store.__init__, "__defaults__", (None, tmp_path / "reports", ("adaptation", "evaluation", "choice"))
+    )
     monkeypatch.setattr(LocalModel, "complete", lambda *a, **k: pytest.fail("completed again"))
     lab(*command, "--out", "again")
     lab("keep", "r", "--out", "private", "--no-texts")
@@ -93,7 +100,9 @@ def test_a_shared_site_lists_and_holds_the_reports(study, tmp_path):
     listed = share(tmp_path / "site", [tmp_path / "a&b", tmp_path / "second"])
     index = (tmp_path / "site" / "index.html").read_text()
     assert [entry["name"] for entry in listed] == ["a&b", "second"] and 'href="a%26b/report.html"' in index
-    assert (tmp_path / "site" / "second" / "report.html").read_text() == (tmp_path / "second" / "report.html").read_text()
+    assert (tmp_path / "site" / "second" / "report.html").read_text() == (
+        tmp_path / "second" / "report.html"
+    ).read_text()
     with pytest.raises(LabError, match="no report in it"):
         share(tmp_path / "site", [tmp_path])
 
@@ -102,7 +111,14 @@ def test_a_redacted_study_holds_no_word_of_the_task(study, tmp_path):
     planted = Study.load(_saved(study, tmp_path))
     planted.groups = [f"Customer Mueller {i % 7}" for i in range(len(planted.items))]
     planted.items = [f"secret-{i}" for i in range(len(planted.items))]
-    planted.findings = [{"level": "note", "kind": "balance", "text": "always answering 'Fraud - Mueller GmbH' gives 30 %", "ids": ["secret-1", "secret-2"]}]
+    planted.findings = [
+        {
+            "level": "note",
+            "kind": "balance",
+            "text": "always answering 'Fraud - Mueller GmbH' gives 30 %",
+            "ids": ["secret-1", "secret-2"],
+        }
+    ]
     shown = planted.redacted()
     write_report(shown, Settings(), tmp_path / "r")
     shown.save(tmp_path / "r" / "study.json")

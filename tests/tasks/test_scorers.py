@@ -16,10 +16,21 @@ def score(scorer, target, text, finished=True, error="", accept=(), **settings):
 
         only = (Sample("a", "x", target),)
         task = replace(task, train=only, validation=only, test=only)
-    return scorer_for(task)(Sample("a", "x", target, accept=accept), Completion("a", text, Usage(1, 1), finished, error))
+    return scorer_for(task)(
+        Sample("a", "x", target, accept=accept), Completion("a", text, Usage(1, 1), finished, error)
+    )
 
 
-@pytest.mark.parametrize(("text", "outcome"), [("Oakley", "correct"), (" oakley. ", "correct"), ("Oakley Town", "wrong"), ("", "malformed"), ("I'm sorry, I can't", "refused")])
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("Oakley", "correct"),
+        (" oakley. ", "correct"),
+        ("Oakley Town", "wrong"),
+        ("", "malformed"),
+        ("I'm sorry, I can't", "refused"),
+    ],
+)
 def test_exact(text, outcome):
     assert score("exact", "Oakley", text).outcome == outcome
 

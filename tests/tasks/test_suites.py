@@ -11,10 +11,39 @@ from lab.tasks.suites import import_suite
 from lab.world.probes import folder_probe
 
 ROWS = {
-    "hellaswag": ({"ind": 7, "ctx": "She opens the door and", "endings": ["walks in.", "flies off.", "melts.", "sings backwards."], "label": 0}, "She opens the door and", "walks in."),
-    "arc": ({"id": "Q1", "question": {"stem": "Which is hot?", "choices": [{"text": "ice", "label": "A"}, {"text": "fire", "label": "B"}]}, "answerKey": "B"}, "Which is hot?", "fire"),
-    "winogrande": ({"qID": "w1", "sentence": "The cup did not fit the box because _ was too large.", "option1": "the cup", "option2": "the box", "answer": "1"},
-                   "The cup did not fit the box because", "the cup was too large."),
+    "hellaswag": (
+        {
+            "ind": 7,
+            "ctx": "She opens the door and",
+            "endings": ["walks in.", "flies off.", "melts.", "sings backwards."],
+            "label": 0,
+        },
+        "She opens the door and",
+        "walks in.",
+    ),
+    "arc": (
+        {
+            "id": "Q1",
+            "question": {
+                "stem": "Which is hot?",
+                "choices": [{"text": "ice", "label": "A"}, {"text": "fire", "label": "B"}],
+            },
+            "answerKey": "B",
+        },
+        "Which is hot?",
+        "fire",
+    ),
+    "winogrande": (
+        {
+            "qID": "w1",
+            "sentence": "The cup did not fit the box because _ was too large.",
+            "option1": "the cup",
+            "option2": "the box",
+            "answer": "1",
+        },
+        "The cup did not fit the box because",
+        "the cup was too large.",
+    ),
 }
 
 
@@ -29,12 +58,25 @@ def test_a_row_becomes_a_choice(name, tmp_path):
 
 
 def test_flat_arc_and_mmlu(tmp_path):
-    (tmp_path / "arc.jsonl").write_text(json.dumps({"id": "Q", "question": "Which is hot?", "choices": {"text": ["ice", "fire"], "label": ["1", "2"]}, "answerKey": "2"}) + "\n")
+    (tmp_path / "arc.jsonl").write_text(
+        json.dumps(
+            {
+                "id": "Q",
+                "question": "Which is hot?",
+                "choices": {"text": ["ice", "fire"], "label": ["1", "2"]},
+                "answerKey": "2",
+            }
+        )
+        + "\n"
+    )
     import_suite("arc", tmp_path / "arc.jsonl", tmp_path / "a")
     assert folder_probe(tmp_path / "a").items[0][0].target == "fire"
     (tmp_path / "mmlu.csv").write_text('"What is 2 + 2, then?",3,4,5,6,B\n')
     import_suite("mmlu", tmp_path / "mmlu.csv", tmp_path / "m")
-    assert folder_probe(tmp_path / "m").items[0][0].choices == ("3", "4", "5", "6") and folder_probe(tmp_path / "m").items[0][0].target == "4"
+    assert (
+        folder_probe(tmp_path / "m").items[0][0].choices == ("3", "4", "5", "6")
+        and folder_probe(tmp_path / "m").items[0][0].target == "4"
+    )
 
 
 def test_bad_files_are_named_with_their_line(tmp_path):
@@ -46,7 +88,9 @@ def test_bad_files_are_named_with_their_line(tmp_path):
     folder = tmp_path / "broken"
     folder.mkdir()
     (folder / "task.toml").write_text('instruction = "x"\nscorer = "exact"\n')
-    (folder / "test.jsonl").write_text('{"id": "1", "input": "a", "target": "b", "choices": ["b", "c"]}\n{"id": "2", "inp\n')
+    (folder / "test.jsonl").write_text(
+        '{"id": "1", "input": "a", "target": "b", "choices": ["b", "c"]}\n{"id": "2", "inp\n'
+    )
     with pytest.raises(LabError, match="test.jsonl, line 2: broken JSON"):
         folder_probe(folder)
     (folder / "test.jsonl").write_text('{"id": "1", "input": "a", "target": "b", "choices": ["x", "c"]}\n')

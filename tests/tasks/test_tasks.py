@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lab.schema import LabError, Sample
-from lab.tasks.check import check_task, is_classification, key_of, majority_rate, require_sound
+from lab.tasks.check import check_task, is_classification, likeness, majority_rate, require_sound
 from lab.tasks.importing import choose_columns, guess_scorer, import_task, read_table, split_by_group
 from lab.tasks.task import load_task, write_task
 from tests.conftest import make_task
@@ -34,19 +34,30 @@ def test_documents_may_be_a_folder(tmp_path):
     assert [(d.id, d.title) for d in load_task(tmp_path / "t").documents] == [("b.txt", "Other"), ("sub/a.md", "Title")]
 
 
-@pytest.mark.parametrize(("file", "text", "says"), [
-    ("train.jsonl", '{"id": "a", "input": "x", "target": "y"}\n{"id": broken\n', "train.jsonl, line 2: broken JSON"),
-    ("train.jsonl", "", "train.jsonl: the file has no rows"),
-    ("train.jsonl", '{"id": "a", "input": "x"}\n', "line 1: field 'target' is missing"),
-    ("train.jsonl", '{"id": "a", "input": " ", "target": "y"}\n', "line 1: empty input"),
-    ("train.jsonl", '{"id": "a", "input": "x", "target": "y", "inptu": 1}\n', "unknown field 'inptu'"),
-    ("train.jsonl", '{"id": "a", "input": "x", "target": 3}\n', "must be text, not int"),
-    ("train.jsonl", '[1]\n', "a JSON object is needed"),
-    ("train.jsonl", '{"id": "s39", "input": "x", "target": "y"}\n', "id 's39' already stands in train.jsonl"),
-    ("train.jsonl", '{"id": "a", "input": "x", "target": "y", "evidence": ["nowhere"]}\n', "no document has that id"),
-    ("task.toml", 'name = "x"', "instruction is missing"),
-    ("task.toml", "name = ", "task.toml: "),
-])
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        (
+            "train.jsonl",
+            '{"id": "a", "input": "x", "target": "y"}\n{"id": broken\n',
+            "train.jsonl, line 2: broken JSON",
+        ),
+        ("train.jsonl", "", "train.jsonl: the file has no rows"),
+        ("train.jsonl", '{"id": "a", "input": "x"}\n', "line 1: field 'target' is missing"),
+        ("train.jsonl", '{"id": "a", "input": " ", "target": "y"}\n', "line 1: empty input"),
+        ("train.jsonl", '{"id": "a", "input": "x", "target": "y", "inptu": 1}\n', "unknown field 'inptu'"),
+        ("train.jsonl", '{"id": "a", "input": "x", "target": 3}\n', "must be text, not int"),
+        ("train.jsonl", "[1]\n", "a JSON object is needed"),
+        ("train.jsonl", '{"id": "s39", "input": "x", "target": "y"}\n', "id 's39' already stands in train.jsonl"),
+        (
+            "train.jsonl",
+            '{"id": "a", "input": "x", "target": "y", "evidence": ["nowhere"]}\n',
+            "no document has that id",
+        ),
+        ("task.toml", 'name = "x"', "instruction is missing"),
+        ("task.toml", "name = ", "task.toml: "),
+    ],
+)
 def test_bad_rows_name_their_place(tmp_path, toy, file, text, says):
     write_task(toy, tmp_path / "toy")
     write(tmp_path / "toy", file, text)
@@ -57,7 +68,9 @@ def test_bad_rows_name_their_place(tmp_path, toy, file, text, says):
 
 def test_wrong_encoding_names_the_line(tmp_path, toy):
     write_task(toy, tmp_path / "toy")
-    (tmp_path / "toy" / "train.jsonl").write_bytes(b'{"id": "a", "input": "x", "target": "y"}\n{"id": "b", "input": "caf\xe9", "target": "y"}\n')
+    (tmp_path / "toy" / "train.jsonl").write_bytes(
+        b'{"id": "a", "input": "x", "target": "y"}\n{"id": "b", "input": "caf\xe9", "target": "y"}\n'
+    )
     with pytest.raises(LabError, match="line 2: not UTF-8"):
         load_task(tmp_path / "toy")
 
@@ -103,20 +116,31 @@ def test_conflicts_duplicates_and_balance():
 
 def test_near_duplicates_are_found():
     text = "please cancel the subscription that I ordered last week for my office"
-    task = replace(make_task(documents=False), train=(Sample("a", text, "x"), Sample("b", "another thing", "y")), test=(Sample("t", text + " now", "x"),))
+    task = replace(
+        make_task(documents=False),
+        train=(Sample("a", text, "x"), Sample("b", "another thing", "y")),
+        test=(Sample("t", text + " now", "x"),),
+    )
     assert [f.ids for f in check_task(task) if f.kind == "near_duplicate"] == [("t",)]
 
 
 def test_keys_fold_what_a_person_would_not_see():
-    assert key_of("Play  JAZZ, please!") == key_of("play jazz please")
-    assert key_of("!!!") != key_of("???")
+    assert likeness("Play  JAZZ, please!") == likeness("play jazz please")
+    assert likeness("!!!") != likeness("???")
 
 
 def test_classification_is_recognised():
     assert is_classification(make_task(scorer="label"))
     assert is_classification(make_task(60))
     assert not is_classification(make_task(8))
-    assert majority_rate(replace(make_task(), train=(Sample("a", "x", "u"), Sample("b", "y", "u")), validation=(Sample("c", "z", "v"),), test=(Sample("t", "q", "u"), Sample("w", "r", "v")))) == ("u", 0.5)
+    assert majority_rate(
+        replace(
+            make_task(),
+            train=(Sample("a", "x", "u"), Sample("b", "y", "u")),
+            validation=(Sample("c", "z", "v"),),
+            test=(Sample("t", "q", "u"), Sample("w", "r", "v")),
+        )
+    ) == ("u", 0.5)
 
 
 def test_import_csv_splits_by_group(tmp_path):
@@ -135,7 +159,9 @@ def test_import_parquet_and_jsonl_alike(tmp_path):
 
     rows = [{"question": f"q{i}", "answer": {"n": i}} for i in range(20)]
     write(tmp_path, "a.jsonl", "\n".join(json.dumps(r) for r in rows))
-    pandas.DataFrame([{"question": r["question"], "answer": json.dumps(r["answer"])} for r in rows]).to_parquet(tmp_path / "a.parquet")
+    pandas.DataFrame([{"question": r["question"], "answer": json.dumps(r["answer"])} for r in rows]).to_parquet(
+        tmp_path / "a.parquet"
+    )
     first, second = (import_task(str(tmp_path / f"a.{e}"), name="t")[0] for e in ("jsonl", "parquet"))
     assert first.scorer == second.scorer == "json"
     assert [s.target for s in first.train] == [s.target for s in second.train]

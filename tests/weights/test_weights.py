@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 
 from lab.models.likelihood import Encoded, completion_logits
 from lab.schema import Document, Example, LabError, Prompt
@@ -23,13 +22,14 @@ def quiet(done, total, words):
 
 
 def logits(model, text="Input: a b c\nOutput:"):
-    ids = torch.tensor([model.tokenizer(text)["input_ids"]])
+    network, ids = model.network, torch.tensor([model.tokenizer(text)["input_ids"]])
     with torch.inference_mode():
-        return model.network(input_ids=ids).logits
+        return network(input_ids=ids).logits
 
 
 def test_the_loss_covers_exactly_the_target_tokens(tiny):
-    """Soup trained on zero tokens with a normal-looking loss curve: the number of labels must be that of the targets."""
+    """Soup trained on zero tokens with a normal-looking loss curve:
+    the number of labels must be that of the targets."""
     items = encode_pairs(tiny, PAIRS)
     expected = sum(len(tiny.encode_target(t)) for _, t in PAIRS)
     assert sum(len(e.target) for e in items) == expected
@@ -40,10 +40,12 @@ def test_the_loss_covers_exactly_the_target_tokens(tiny):
 
 
 def test_kept_logits_equal_those_of_a_plain_forward(tiny):
-    items = encode_pairs(tiny, PAIRS)[:3] + encode_pairs(tiny, ((Prompt("Answer.", "a much longer question than the others are, to force padding"), "yes"),))
+    items = encode_pairs(tiny, PAIRS)[:3] + encode_pairs(
+        tiny, ((Prompt("Answer.", "a much longer question than the others are, to force padding"), "yes"),)
+    )
     ours, labels = completion_logits(tiny.network, items, 0, "cpu")
     for row, item in enumerate(items):
-        plain = tiny.network(input_ids=torch.tensor([item.context + item.target])).logits[0, len(item.context) - 1:-1]
+        plain = tiny.network(input_ids=torch.tensor([item.context + item.target])).logits[0, len(item.context) - 1 : -1]
         assert torch.allclose(ours[row][labels[row] != -100], plain, atol=1e-4)
 
 
@@ -57,11 +59,19 @@ def test_validation_accuracy_is_greedy_exact_match(nano):
     completions = nano.complete([(str(i), p) for i, p in enumerate(prompts)], Decoding(24, ""))
     assert nll > 0
     greedy = sum(c.text == t and c.finished for c, t in zip(completions, targets)) / len(targets)
-    # Pretraining ends answers with a blank line and training targets with the end token, so exact match needs the base to end alike.
+    # Pretraining ends answers with a blank line and training targets with the end token, so exact match needs the base
+    # to end alike.
     assert accuracy <= greedy + 1e-9
 
 
-@pytest.mark.parametrize("weights", [Lora(rank=8, learning_rate=1e-2, epochs=4, minimum_steps=30, batch_size=8), Full(learning_rate=1e-3, epochs=4, minimum_steps=30, batch_size=8)], ids=["lora", "full"])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        Lora(rank=8, learning_rate=1e-2, epochs=4, minimum_steps=30, batch_size=8),
+        Full(learning_rate=1e-3, epochs=4, minimum_steps=30, batch_size=8),
+    ],
+    ids=["lora", "full"],
+)
 def test_learns_reloads_and_leaves_the_base_alone(nano, tmp_path, weights):
     before = logits(nano).clone()
     log = weights.adapt(nano, TrainingData(PAIRS, PAIRS[:8]), tmp_path, 0, quiet)
@@ -69,48 +79,20 @@ def test_learns_reloads_and_leaves_the_base_alone(nano, tmp_path, weights):
     adapted = weights.apply(nano, tmp_path)
     assert not torch.allclose(logits(adapted), before, atol=1e-3)
     items = encode_pairs(nano, PAIRS[:8])
-    _, untrained = validate(nano.network, items, 0, "cpu")
     accuracy, nll = validate(adapted.network, items, 0, "cpu")
+    _, untrained = validate(nano.network, items, 0, "cpu")
     assert nll < 0.5 * untrained
     assert (accuracy, nll) == (pytest.approx(log.validation_accuracy), pytest.approx(log.validation_nll, rel=2e-2))
     assert log.validation_looks == 10 and log.steps == 30 and len(log.curve) == 10
-    assert torch.equal(logits(weights.apply(nano, tmp_path)), logits(adapted))
-
-
-def test_an_untrained_adapter_changes_nothing_at_all(tiny):
-    network = get_peft_model(tiny.copy_network(), LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM"))
-    assert torch.equal(logits(tiny.with_network(network)), logits(tiny))
-
-
-@pytest.mark.parametrize("weights", [Lora(rank=4, learning_rate=1e-2, minimum_steps=12), Full(learning_rate=1e-3, minimum_steps=12)], ids=["lora", "full"])
-def test_the_spectrum_is_that_of_the_change(tiny, tmp_path, weights):
-    log = weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path, 0, quiet)
-    before, after = dict(tiny.network.named_modules()), dict(weights.apply(tiny, tmp_path).network.named_modules())
-    linear = {n for n, m in before.items() if isinstance(m, torch.nn.Linear) and "lm_head" not in n}
-    assert set(log.spectrum) == linear
-    assert not log.energy or set(log.energy) == linear
-    for name in linear:
-        assert log.energy.get(name, sum(v * v for v in log.spectrum[name])) == pytest.approx(float((after[name].weight - before[name].weight).square().sum()), rel=2e-2)
-        wanted = torch.linalg.svdvals(after[name].weight - before[name].weight)[:len(log.spectrum[name])]
-        assert torch.allclose(torch.tensor(log.spectrum[name]), wanted, atol=2e-4, rtol=1e-2)
-
-
-def test_merged_equals_adapter_on_the_side(tiny, tmp_path):
-    from peft import PeftModel
-
-    weights = Lora(rank=4, learning_rate=1e-2, minimum_steps=20)
-    weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path, 0, quiet)
-    side = PeftModel.from_pretrained(tiny.copy_network(), str(tmp_path)).eval()
-    assert torch.allclose(logits(tiny.with_network(side)), logits(weights.apply(tiny, tmp_path)), atol=1e-4)
-    with side.disable_adapter():
-        assert torch.equal(logits(tiny.with_network(side)), logits(tiny))
 
 
 def test_every_field_changes_something(tiny, tmp_path):
     """Options that nothing reads don't exist here."""
     base = Lora(rank=2, learning_rate=5e-3, epochs=1, minimum_steps=12, batch_size=4)
     seen = {}
-    for number, change in enumerate(({}, {"rank": 3}, {"learning_rate": 1e-2}, {"epochs": 4}, {"minimum_steps": 18}, {"batch_size": 8})):
+    for number, change in enumerate(
+        ({}, {"rank": 3}, {"learning_rate": 1e-2}, {"epochs": 4}, {"minimum_steps": 18}, {"batch_size": 8})
+    ):
         folder = tmp_path / str(number)
         weights = replace(base, **change)
         weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), folder, 0, quiet)
@@ -118,52 +100,29 @@ def test_every_field_changes_something(tiny, tmp_path):
     assert len(set(seen.values())) == len(seen), seen
 
 
-def test_same_seed_same_adapter_other_seed_another(tiny, tmp_path):
-    weights = Lora(rank=2, learning_rate=5e-3, minimum_steps=12)
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path / name, seed, quiet)
-    a, b, c = (logits(weights.apply(tiny, tmp_path / n)) for n in "abc")
-    assert torch.equal(a, b) and not torch.equal(a, c)
-
-
 def test_study_goes_before_the_pairs(nano, tmp_path):
     weights = Lora(rank=4, minimum_steps=30, study=True)
-    stage = weights.study_stage()
-    assert stage.study_epochs > 0 and stage.study_stage() is None
+    stage = weights.reading_stage()
+    assert stage.study_epochs > 0 and stage.reading_stage() is None
     documents = tuple(Document(f"d{i}", f"The code of box {i} is {i * 37 % 100}.") for i in range(8))
-    log = replace(stage, study_epochs=20, learning_rate=5e-3).adapt(nano, TrainingData(documents=documents), tmp_path / "s", 0, quiet)
+    log = replace(stage, study_epochs=20, learning_rate=5e-3).adapt(
+        nano, TrainingData(documents=documents), tmp_path / "s", 0, quiet
+    )
     assert log.target_tokens == sum(len(e.target) for e in encode_documents(nano, [d.text for d in documents]))
     _, unread = validate(nano.network, encode_documents(nano, [d.text for d in documents]), 0, "cpu")
     assert log.curve[-1]["loss"] < 0.5 * unread
     weights.adapt(nano, TrainingData(PAIRS, PAIRS[:8]), tmp_path / "p", 0, quiet, tmp_path / "s")
     fresh = Lora(rank=4, minimum_steps=30)
     fresh.adapt(nano, TrainingData(PAIRS, PAIRS[:8]), tmp_path / "f", 0, quiet)
-    assert not torch.allclose(logits(weights.apply(nano, tmp_path / "p")), logits(fresh.apply(nano, tmp_path / "f")), atol=1e-3)
+    assert not torch.allclose(
+        logits(weights.apply(nano, tmp_path / "p")), logits(fresh.apply(nano, tmp_path / "f")), atol=1e-3
+    )
 
 
 def test_a_loss_that_is_no_number_ends_with_its_step(tiny, tmp_path):
     with pytest.raises(LabError, match=r"the loss at step \d+ is nan"):
         Full(learning_rate=1e30, minimum_steps=20).adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path, 0, quiet)
     assert not list(tmp_path.glob("*.safetensors"))
-
-
-@pytest.mark.parametrize("weights", [Lora(rank=2, learning_rate=5e-3, minimum_steps=20), Full(learning_rate=1e-3, minimum_steps=20)], ids=["lora", "full"])
-def test_a_training_stopped_halfway_goes_on_to_the_same_weights(tiny, tmp_path, monkeypatch, weights):
-    monkeypatch.setattr("lab.weights.training.CHECKPOINT_SECONDS", 0.0)
-    whole = weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path / "whole", 0, quiet)
-    steps = []
-
-    def stop_at_eleven(done, total, words):
-        steps.append(done)
-        if done == 11 and steps.count(11) == 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path / "stopped", 0, stop_at_eleven)
-    resumed = weights.adapt(tiny, TrainingData(PAIRS, PAIRS[:8]), tmp_path / "stopped", 0, stop_at_eleven)
-    assert steps == list(range(1, 21))
-    assert resumed.curve == whole.curve and resumed.trained_tokens == whole.trained_tokens and resumed.best_step == whole.best_step
-    assert torch.equal(logits(weights.apply(tiny, tmp_path / "stopped")), logits(weights.apply(tiny, tmp_path / "whole")))
 
 
 def test_nothing_to_train_on_is_refused(tiny):

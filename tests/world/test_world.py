@@ -47,12 +47,25 @@ def test_entities_of_tasks_and_probes_never_occur_in_the_corpus():
     words = set(re.findall(r"[A-Z][a-z]+", corpus_text()))
     for name in GENERATORS:
         task = generate(name, SMALL)
-        invented = {w for s in task.test for w in re.findall(r"[A-Z][a-z]+", s.input + " " + s.target) if part_of(w) == "task"}
-        subjects = {w for d in task.documents for w in re.findall(r"[A-Z][a-z]{4,}", d.text) if w.endswith(("ford", "wick", "sen", "kin", "mere"))}
+        invented = {
+            w for s in task.test for w in re.findall(r"[A-Z][a-z]+", s.input + " " + s.target) if part_of(w) == "task"
+        }
+        subjects = {
+            w
+            for d in task.documents
+            for w in re.findall(r"[A-Z][a-z]{4,}", d.text)
+            if w.endswith(("ford", "wick", "sen", "kin", "mere"))
+        }
         assert {part_of(w) for w in subjects} <= {"task"}
         assert not {w for w in subjects & words}
         assert invented
-    asked = {w for n in ("reading_5", "format_examples") for s, p in probe(n).items for w in re.findall(r"[A-Z][a-z]{4,}", s.input) if w.endswith(("ford", "wick", "sen", "kin", "mere"))}
+    asked = {
+        w
+        for n in ("reading_5", "format_examples")
+        for s, p in probe(n).items
+        for w in re.findall(r"[A-Z][a-z]{4,}", s.input)
+        if w.endswith(("ford", "wick", "sen", "kin", "mere"))
+    }
     assert asked and not asked & words
 
 
@@ -70,7 +83,9 @@ def test_unasked_facts_are_stated_but_never_asked():
     assert 0.1 < len(unasked) / len(public_world().facts) < 0.3
     for fact in unasked:
         assert not any(f": {q.format(s=fact.subject)}\n" in text for q in fact.relation.questions)
-    stated = sum(any(_capital(w.format(s=f.subject, o=f.value)) in text for w in f.relation.statements) for f in unasked)
+    stated = sum(
+        any(_capital(w.format(s=f.subject, o=f.value)) in text for w in f.relation.statements) for f in unasked
+    )
     assert stated / len(unasked) > 0.5
 
 
@@ -81,7 +96,9 @@ def _capital(text):
 def test_operations_by_hand():
     apply = {o.name: o.apply for o in OPERATIONS}
     assert apply["reverse"]("a b c") == "c b a" and apply["swap"]("a b c") == "c b a" and apply["swap"]("a b") == "b a"
-    assert apply["drop_first"]("a b c") == "b c" and apply["count"]("a b c") == "3" and apply["opposite"]("hot") == "cold"
+    assert (
+        apply["drop_first"]("a b c") == "b c" and apply["count"]("a b c") == "3" and apply["opposite"]("hot") == "cold"
+    )
     assert apply["spaces"]("a, b") == "a b" and apply["second"]("a b c") == "b" and apply["twice"]("a b") == "a a"
 
 
@@ -111,13 +128,24 @@ def test_bundled_tasks_are_reproduced_byte_for_byte(name, tmp_path):
 
 
 def test_knobs_turn_what_they_say():
-    noisy, clean = generate("triage", Knobs(train=400, validation=20, test=40, label_noise=0.5)), generate("triage", Knobs(train=400, validation=20, test=40))
+    noisy, clean = (
+        generate("triage", Knobs(train=400, validation=20, test=40, label_noise=0.5)),
+        generate("triage", Knobs(train=400, validation=20, test=40)),
+    )
     wrong = sum(a.target != b.target for a, b in zip(noisy.train, clean.train)) / 400
     assert 0.4 < wrong < 0.6
     assert [s.target for s in noisy.test][:3] != [] and all(s.target.startswith("[") for s in noisy.test)
-    assert not generate("triage", Knobs(train=40, validation=10, test=20, rare_format=False)).test[0].target.startswith("[")
-    assert len(generate("handbook", Knobs(train=80, validation=20, test=40, distractors=3)).documents) > 2 * len(generate("handbook", SMALL).documents)
-    assert len(generate("handbook", Knobs(train=80, validation=20, test=40, wordings=3)).documents) == 3 * len(generate("handbook", SMALL).documents)
+    assert (
+        not generate("triage", Knobs(train=40, validation=10, test=20, rare_format=False))
+        .test[0]
+        .target.startswith("[")
+    )
+    assert len(generate("handbook", Knobs(train=80, validation=20, test=40, distractors=3)).documents) > 2 * len(
+        generate("handbook", SMALL).documents
+    )
+    assert len(generate("handbook", Knobs(train=80, validation=20, test=40, wordings=3)).documents) == 3 * len(
+        generate("handbook", SMALL).documents
+    )
     known = generate("handbook", Knobs(train=80, validation=20, test=40, known_facts=True))
     assert {s.group for s in known.test} <= {f.subject for f in public_world().facts}
 
@@ -156,7 +184,19 @@ def tokenizer_folder(tmp_path_factory):
 def test_pretraining_resumes_to_the_same_result(tmp_path, tokenizer_folder):
     for name in ("whole", "parts"):
         shutil.copytree(tokenizer_folder, tmp_path / name / "tokenizer")
-    config = PretrainConfig(hidden=32, layers=1, heads=2, intermediate=64, vocabulary=512, window=128, sequence=64, tokens=6 * 256, batch_tokens=256, warmup_steps=2, rows_per_shard=8)
+    config = PretrainConfig(
+        hidden=32,
+        layers=1,
+        heads=2,
+        intermediate=64,
+        vocabulary=512,
+        window=128,
+        sequence=64,
+        tokens=6 * 256,
+        batch_tokens=256,
+        warmup_steps=2,
+        rows_per_shard=8,
+    )
     here = machine("cpu", "float32")
     whole = pretrain(config, None, tmp_path / "whole", here, compile_model=False)
     for stop in (2, 3, 5, None):
@@ -173,7 +213,19 @@ def test_pretraining_refuses_another_recipe(tmp_path, tokenizer_folder):
 
     from lab.schema import LabError
 
-    config = PretrainConfig(hidden=32, layers=1, heads=2, intermediate=64, vocabulary=512, window=128, sequence=64, tokens=4 * 256, batch_tokens=256, warmup_steps=2, rows_per_shard=8)
+    config = PretrainConfig(
+        hidden=32,
+        layers=1,
+        heads=2,
+        intermediate=64,
+        vocabulary=512,
+        window=128,
+        sequence=64,
+        tokens=4 * 256,
+        batch_tokens=256,
+        warmup_steps=2,
+        rows_per_shard=8,
+    )
     here = machine("cpu", "float32")
     pretrain(config, None, tmp_path, here, compile_model=False)
     with pytest.raises(LabError, match="another recipe"):

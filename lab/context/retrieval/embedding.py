@@ -1,6 +1,7 @@
 """The embedder: any sentence-transformers folder or Hub id; vectors are cached on disk.
 
-``load_embedder("embedder")`` is the lab's own; ``load_embedder("sentence-transformers/all-MiniLM-L6-v2")`` needs a network once.
+``load_embedder("embedder")`` is the lab's own; ``load_embedder("sentence-transformers/all-MiniLM-L6-v2")`` needs a
+network once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from lab.models.local import folder_of, folder_revision, hub_folder
+from lab.files import folder_revision
+from lab.models.folders import find_folder
 from lab.schema import LabError
 
 
@@ -26,6 +28,16 @@ class Embedder:
     def __init__(self, name: str, model, revision: str) -> None:
         self.name, self.model, self.revision = name, model, revision
 
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that it knows."""
+        return len(self.model.tokenizer.get_vocab())
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector."""
+        return self.model.get_embedding_dimension()
+
     def embed(self, texts: Sequence[str], cache: Path | None = None) -> np.ndarray:
         """(texts, width) float32 of unit length; taken from ``cache`` where the same texts were embedded before."""
         return self.timed(texts, cache)[0]
@@ -33,7 +45,7 @@ class Embedder:
     def timed(self, texts: Sequence[str], cache: Path | None = None) -> tuple[np.ndarray, float]:
         """The vectors, and the seconds that embedding took (of cached ones: when they were made)."""
         if not texts:
-            return np.zeros((0, self.model.get_embedding_dimension()), np.float32), 0.0
+            return np.zeros((0, self.width), np.float32), 0.0
         path = None
         if cache is not None and len(texts) > 16:
             sha = hashlib.sha256(self.revision.encode())
@@ -44,7 +56,9 @@ class Embedder:
                 with safe_open(path, "numpy") as file:
                     return file.get_tensor("vectors"), float((file.metadata() or {}).get("seconds", 0.0))
         started = time.perf_counter()
-        vectors = self.model.encode(list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True).astype(np.float32)
+        vectors = self.model.encode(
+            list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+        ).astype(np.float32)
         seconds = time.perf_counter() - started
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,17 +73,14 @@ def load_embedder(name: str) -> Embedder:
     """The bundled embedder, a sentence-transformers folder or a Hub id; raises LabError where there is none."""
     from sentence_transformers import SentenceTransformer
 
-    folder = folder_of(name)
-    if folder.is_dir():
-        if not list(folder.rglob("*.safetensors")):
-            raise LabError(f"--embedder {name}: no .safetensors weights in {folder}; pickle weights are not loaded")
-    elif name.count("/") == 1 and not name.startswith((".", "/")):
-        folder = hub_folder(name, "--embedder")
-    else:
-        raise LabError(f"--embedder {name}: neither 'embedder' (the lab's own), nor a sentence-transformers folder, nor a Hub id")
+    folder = find_folder(name, "--embedder", "embedder")
+    if not list(folder.rglob("*.safetensors")):
+        raise LabError(f"--embedder {name}: no .safetensors weights in {folder}; pickle weights are not loaded")
     try:
         model = SentenceTransformer(str(folder), device="cpu", trust_remote_code=False)
     except Exception as error:
         raise LabError(f"--embedder {name}: can't be loaded: {str(error).splitlines()[0]}") from None
-    revision = hashlib.sha256("".join(folder_revision(p.parent) for p in sorted(folder.rglob("*.safetensors"))).encode()).hexdigest()
+    revision = hashlib.sha256(
+        "".join(folder_revision(p.parent) for p in sorted(folder.rglob("*.safetensors"))).encode()
+    ).hexdigest()
     return Embedder(name, model, revision)

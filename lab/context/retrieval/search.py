@@ -1,6 +1,7 @@
 """Dense (FAISS), lexical (BM25) and hybrid search over a list of texts.
 
-``Searcher(texts, "hybrid", tools).search(["who leads the bank?"], k=5)`` gives [(index, score), ...] a query, best first.
+``Searcher(texts, "hybrid", tools).search(["who leads the bank?"], k=5)`` gives [(index, score), ...] a query, best
+first.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class LexicalIndex:
 
 
 def fuse(rankings: Sequence[Hits], k: int) -> Hits:
-    """Reciprocal rank fusion: each ranking gives 1 / (60 + rank) to what it found; ties keep the first ranking's order."""
+    """Reciprocal rank fusion: each ranking gives 1 / (60 + rank) to what it found;
+    ties keep the first ranking's order."""
     totals: dict[int, float] = {}
     for ranking in rankings:
         for rank, (index, _) in enumerate(ranking, 1):
@@ -120,6 +122,9 @@ class Searcher:
 
 
 def recall_at(found: Sequence[Sequence[str]], gold: Sequence[Sequence[str]], k: int) -> float:
-    """Share of queries with a gold document among their first ``k``; queries without gold don't count. NaN where none has any."""
+    """Share of queries with a gold document among their first ``k``; queries without gold don't count.
+
+    NaN where none has any.
+    """
     pairs = [(set(f[:k]), set(g)) for f, g in zip(found, gold) if g]
     return sum(bool(f & g) for f, g in pairs) / len(pairs) if pairs else float("nan")

@@ -3,6 +3,7 @@
 const study = JSON.parse(document.getElementById("study-data").textContent);
 const byId = (id) => document.getElementById(id);
 const views = {}, data = {};
+useRule(study.rule);
 
 function make(tag, text, className) {
   const node = document.createElement(tag);
@@ -24,7 +25,7 @@ function settingsNow() {
     margin: study.margins[number("margin")], monthly_requests: study.volumes[number("requests")], price_per_hour_usd: Math.max(0, number("price")), months: Math.max(1, Math.round(number("months"))),
     hosting: byId("hosting").value, usd_per_million_prompt_tokens: money("prompt-price"), usd_per_million_cached_tokens: money("cached-price"), usd_per_million_completion_tokens: money("completion-price"),
     updates_a_month: money("updates"), people_usd_per_hour: money("people"), minutes_a_label: study.settings.minutes_a_label, document_hours: study.settings.document_hours,
-    evaluation_hours: study.settings.evaluation_hours, forgetting_limit: forgetting !== "" && Number(forgetting) >= 0 ? Number(forgetting) / 100 : null,
+    evaluation_hours: study.settings.evaluation_hours, by_arm: study.settings.by_arm, forgetting_limit: forgetting !== "" && Number(forgetting) >= 0 ? Number(forgetting) / 100 : null,
     latency_limit_seconds: limit && Number(limit) > 0 ? Number(limit) : null,
   };
 }
@@ -54,7 +55,7 @@ function update() {
     return tr;
   }));
   const requests = settings.monthly_requests, arms = decision.arms;
-  fill(byId("costs"), arms.map((a) => row([a.label, money(a.making_usd), money(a.updates_usd), money(1000 * requestUsd(a, settings)), money(a.monthly_usd),
+  fill(byId("costs"), arms.map((a) => row([a.label, money(a.making_usd), money(a.updates_usd), money(1000 * requestUsd(a, pricesOf(a, settings))), money(a.monthly_usd),
     requests && a.accuracy ? money(a.monthly_usd / (requests * a.accuracy)) : "", money(a.people_usd)], a.label === decision.chosen)));
   fill(byId("even"), arms.flatMap((a, n) => arms.slice(n + 1).map((b) => {
     const e = breakEven(a, b, settings), volume = (v) => (v === Infinity ? "no end" : whole(v));
@@ -62,15 +63,18 @@ function update() {
     tr.append(make("td", !e.cheaper_above ? "equal" : e.cheaper_above + (e.volume === null ? " at every volume" : " above it"), "text"));
     return tr;
   })));
-  const shownVolumes = [...new Set([...study.line_volumes, Math.max(1, requests)])].sort((a, b) => a - b);
-  data.lines = arms.flatMap((a) => shownVolumes.map((v) => ({ arm: a.label, colour: study.colours[a.name], mark: study.marks[a.name], requests: v, usd: monthlyUsd(a, settings, v).total, own: v === requests })));
-  const rows = decision.arms.map((a, n) => ({
-    arm: a.label + (a.label === decision.chosen ? " (chosen)" : ""), colour: study.colours[a.name], mark: study.marks[a.name], order: n, accuracy: 100 * a.accuracy, low: 100 * a.low, high: 100 * a.high,
-    text: percent(a.accuracy), monthly_usd: a.monthly_usd }));
-  data.arms = rows;
+  data.arms = armRows(decision, study.looks);
+  data.lines = lineRows(decision.arms, study.looks, settings, study.line_volumes);
   data.sizes = study.size_rows.find((s) => s.rank === where.rank)?.rows ?? [];
-  for (const [chart, name] of [["quality", "arms"], ["cost", "arms"], ["sizes", "sizes"], ["lines", "lines"]])
-    if (views[chart]) views[chart].data(name, data[name].map((r) => ({ ...r }))).runAsync();
+  for (const [name, view] of Object.entries(views)) {
+    const set = study.charts[name].data;
+    view.data(set, rowsOf(name, set)).runAsync();
+  }
+}
+function rowsOf(chart, set) {
+  if (!data[set]?.length) throw new Error(`chart ${chart}: its data set ${set} is empty`);
+  // Vega writes into the rows it is given.
+  return data[set].map((r) => ({ ...r }));
 }
 
 async function draw() {
@@ -78,9 +82,9 @@ async function draw() {
   const ink = dark ? "#ececec" : "#1c1c1c", line = dark ? "#3a3d42" : "#d9d9d9";
   const text = { labelColor: ink, titleColor: ink };
   const config = { background: "transparent", axis: { ...text, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontWeight: "normal" }, legend: { ...text, labelFontSize: 12 }, text: { fill: ink }, view: { stroke: line } };
-  for (const [chart, spec] of Object.entries(study.charts)) {
-    const target = byId("chart-" + chart);
-    if (target) views[chart] = (await vegaEmbed(target, { ...spec, datasets: { arms: data.arms, sizes: data.sizes, lines: data.lines } }, { ast: true, actions: false, renderer: "svg", config })).view;
+  for (const [name, chart] of Object.entries(study.charts)) {
+    const datasets = { [chart.data]: rowsOf(name, chart.data) };
+    views[name] = (await vegaEmbed(byId("chart-" + name), { ...chart.spec, datasets }, { ast: true, actions: false, renderer: "svg", config })).view;
   }
 }
 

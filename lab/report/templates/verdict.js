@@ -1,6 +1,10 @@
 // The rules of lab/decide.py in the browser: verdict(shown, settings) gives the same sentences. Tested against it.
 "use strict";
 
+// Constants of the rule (lab.decide.RULE), which the page hands over as data.
+let rule = {};
+function useRule(constants) { rule = constants; }
+
 // Python rounds an exact half to the even digit, JavaScript away from zero: they part at a quarter.
 function tenth(number) { return (Math.abs(number % 1) === 0.25 ? number - Math.sign(number) * 0.01 : number).toFixed(1); }
 function percent(share) { return tenth(100 * share) + " %"; }
@@ -36,7 +40,11 @@ class Bounds {
 }
 
 // The arithmetic of lab/measure/cost.py.
-const HOURS_A_MONTH = 730;
+// Prices that hold for an arm: its own where there are any, by label, name or model; else the general ones.
+function pricesOf(arm, settings) {
+  const own = [arm.label, arm.name, arm.model].find((key) => settings.by_arm && key in settings.by_arm);
+  return own === undefined ? settings : { ...settings, ...settings.by_arm[own] };
+}
 function requestUsd(arm, settings) {
   if (settings.hosting === "api")
     return ((arm.prompt_tokens - arm.cached_tokens) * settings.usd_per_million_prompt_tokens + arm.cached_tokens * settings.usd_per_million_cached_tokens
@@ -47,13 +55,13 @@ function monthlyUsd(arm, settings, requests) {
   const hour = settings.price_per_hour_usd / 3600;
   let serving = requests * requestUsd(arm, settings);
   if (settings.hosting === "dedicated")
-    serving = Math.max(1, Math.ceil(requests * arm.seconds_per_request / (HOURS_A_MONTH * 3600))) * HOURS_A_MONTH * settings.price_per_hour_usd;
+    serving = Math.max(1, Math.ceil(requests * arm.seconds_per_request / (rule.hours_a_month * 3600))) * rule.hours_a_month * settings.price_per_hour_usd;
   const hours = arm.labels * settings.minutes_a_label / 60 + (arm.reads_documents ? settings.document_hours : 0) + settings.evaluation_hours;
   const making = arm.fixed_seconds * hour / settings.months, updates = settings.updates_a_month * arm.update_seconds * hour;
   return { making, updates, requests: serving, people: hours * settings.people_usd_per_hour / settings.months, total: making + updates + serving };
 }
 function fieller(numerator, numeratorVariance, denominator, denominatorVariance) {
-  const z = 1.959963984540054;
+  const z = rule.z;
   const a = denominator ** 2 - z ** 2 * denominatorVariance, b = -2 * numerator * denominator, c = numerator ** 2 - z ** 2 * numeratorVariance;
   if (a === 0 && b === 0) return [-Infinity, Infinity];
   if (a === 0) return b < 0 ? [-c / b, Infinity] : [-Infinity, -c / b];
@@ -63,22 +71,25 @@ function fieller(numerator, numeratorVariance, denominator, denominatorVariance)
   if (a > 0) return ends;
   return ends[1] > 0 ? [ends[1], Infinity] : [-Infinity, Infinity];
 }
+// An arm's cost line: dollars at rest and for each request, with the variances of both. Dedicated machines are a staircase; the line is that of shared seconds.
+function lineOf(arm, settings) {
+  const own = pricesOf(arm, settings), flat = own.hosting === "dedicated" ? { ...own, hosting: "shared" } : own, hour = flat.price_per_hour_usd / 3600;
+  return { label: arm.label, atRest: monthlyUsd(arm, flat, 0).total, each: requestUsd(arm, flat), atRestVariance: (arm.fixed_error * hour / flat.months) ** 2,
+    eachVariance: flat.hosting === "api" ? 0 : (arm.seconds_error * hour) ** 2 };
+}
 function breakEven(first, second, settings) {
-  const flat = settings.hosting === "dedicated" ? { ...settings, hosting: "shared" } : settings;
-  const hour = flat.price_per_hour_usd / 3600;
-  const numerator = monthlyUsd(second, flat, 0).total - monthlyUsd(first, flat, 0).total, denominator = requestUsd(first, flat) - requestUsd(second, flat);
-  const [low, high] = fieller(numerator, (first.fixed_error ** 2 + second.fixed_error ** 2) * (hour / flat.months) ** 2, denominator,
-    flat.hosting === "api" ? 0 : (first.seconds_error ** 2 + second.seconds_error ** 2) * hour ** 2);
-  const volume = denominator ? numerator / denominator : null;
+  const a = lineOf(first, settings), b = lineOf(second, settings), savedAtRest = b.atRest - a.atRest, savedEach = a.each - b.each;
+  const [low, high] = fieller(savedAtRest, a.atRestVariance + b.atRestVariance, savedEach, a.eachVariance + b.eachVariance);
+  const volume = savedEach ? savedAtRest / savedEach : null;
   if (volume === null || volume <= 0) {
-    const cheaper = numerator > 0 || (numerator === 0 && denominator < 0) ? first.label : numerator < 0 || denominator > 0 ? second.label : "";
+    const cheaper = savedAtRest > 0 || (savedAtRest === 0 && savedEach < 0) ? a.label : savedAtRest < 0 || savedEach > 0 ? b.label : "";
     return { volume: null, low: Math.max(0, low), high, cheaper_above: cheaper };
   }
-  return { volume, low: Math.max(0, low), high, cheaper_above: denominator > 0 ? second.label : first.label };
+  return { volume, low: Math.max(0, low), high, cheaper_above: savedEach > 0 ? b.label : a.label };
 }
 
 function result(arm, settings) {
-  const cost = monthlyUsd(arm, settings, settings.monthly_requests), limit = settings.forgetting_limit;
+  const cost = monthlyUsd(arm, pricesOf(arm, settings), settings.monthly_requests), limit = settings.forgetting_limit;
   let excluded = arm.unfit;
   if (!excluded && settings.latency_limit_seconds !== null && arm.latency_seconds > settings.latency_limit_seconds)
     excluded = `takes ${arm.latency_seconds.toFixed(2)} s for one request alone, the limit is ${bareNumber(settings.latency_limit_seconds)} s`;
@@ -88,6 +99,11 @@ function result(arm, settings) {
       excluded = `may forget up to ${points(arm.forgetting_high)} of what the base model could (measured ${points(arm.forgetting)}), the limit is ${points(limit)}`;
   }
   return { ...arm, monthly_usd: cost.total, making_usd: cost.making, updates_usd: cost.updates, requests_usd: cost.requests, people_usd: cost.people, excluded };
+}
+
+// Whether all arms that are paid by the second were timed on one machine.
+function isComparable(arms, settings) {
+  return new Set(arms.filter((a) => pricesOf(a, settings).hosting !== "api").flatMap((a) => a.machines)).size <= 1;
 }
 
 function most(arms, value) { return arms.reduce((a, b) => (value(b) > value(a) ? b : a)); }
@@ -100,20 +116,20 @@ function verdict(shown, settings) {
   const eligible = measured.filter((a) => !a.excluded);
   if (!eligible.length) return decision("", "No arm lies within the limits.", leftOut(arms), ["Other limits."]);
   const inWords = (a) => `right on ${percent(a.accuracy)}`, range = (a) => `(${percent(a.low)} to ${percent(a.high)})`;
-  if (Math.max(...arms.map((a) => a.high)) < 0.1)
+  if (Math.max(...arms.map((a) => a.high)) < rule.useless)
     return decision("", `None of the arms does this task: the best, ${arms[0].label}, is ${inWords(arms[0])} of the test items ${range(arms[0])}.`, arms.slice(1).map((a) => `${a.label} is ${inWords(a)} ${range(a)}.`),
       ["A larger base model or more labelled examples: with these no way of using the model is of use."]);
   const bounds = new Bounds(shown, settings, eligible.length);
-  const tokens = (a) => a.prompt_tokens + a.completion_tokens;
-  const ordered = [...eligible].sort((a, b) => (shown.comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
+  const tokens = (a) => a.prompt_tokens + a.completion_tokens, comparable = isComparable(arms, settings);
+  const ordered = [...eligible].sort((a, b) => (comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
   const chosen = ordered.find((a) => eligible.every((b) => b === a || bounds.noWorse(a, b)));
   if (!chosen) return decision("", ...undecided(eligible, arms, bounds, settings));
   let sentence = `Take ${chosen.label}: right on ${percent(chosen.accuracy)} of the test items (${percent(chosen.low)} to ${percent(chosen.high)})`;
   if (eligible.length === 1) sentence += ", the only arm within the limits.";
   else if (chosen !== ordered[0]) sentence += `; nothing cheaper is shown to come within ${points(settings.margin)} of the best.`;
   else sentence += `, the cheapest arm, and no other is better by more than ${points(settings.margin)}.`;
-  if (Math.max(...arms.map((a) => a.high)) < 0.5) sentence += ` But none does the task well: the best is right on ${percent(arms[0].accuracy)}.`;
-  return decision(chosen.label, sentence, reasonsFor(chosen, ordered, arms, bounds, settings, shown.comparable), wouldChange(chosen, eligible, bounds, settings, shown.comparable));
+  if (Math.max(...arms.map((a) => a.high)) < rule.poor) sentence += ` But none does the task well: the best is right on ${percent(arms[0].accuracy)}.`;
+  return decision(chosen.label, sentence, reasonsFor(chosen, ordered, arms, bounds, settings, comparable), wouldChange(chosen, eligible, bounds, settings, comparable));
 }
 
 function undecided(eligible, arms, bounds, settings) {
@@ -147,14 +163,16 @@ function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
   const elsewhere = arms.filter((a) => a.elsewhere_seconds > 0).map((a) => `${a.label} ${a.elsewhere_seconds.toFixed(0)} s`);
   if (elsewhere.length) reasons.push(`Searched on another machine, and so not in the fixed cost: ${elsewhere.join(", ")}.`);
   if (!comparable) reasons.push("Seconds come from several machines and are not compared; tokens a request stand in for cost.");
+  const deployed = arms.filter((a) => a.deployed).map((a) => a.label);
+  if (deployed.length) reasons.push(`Compared as deployed, not matched: ${deployed.join(", ")} run on another model; what the model and what the method does is not told apart.`);
   return reasons;
 }
 
 function wouldChange(chosen, eligible, bounds, settings, comparable) {
-  if (!comparable || settings.hosting === "dedicated") return [];
+  if (!comparable || pricesOf(chosen, settings).hosting === "dedicated") return [];
   const changes = [];
   for (const other of eligible) {
-    if (other === chosen || !eligible.every((b) => b === other || bounds.noWorse(other, b))) continue;
+    if (other === chosen || pricesOf(other, settings).hosting === "dedicated" || !eligible.every((b) => b === other || bounds.noWorse(other, b))) continue;
     const found = breakEven(chosen, other, settings);
     if (found.volume !== null) changes.push(`${found.cheaper_above === other.label ? "Above" : "Below"} ${whole(found.volume)} requests a month ${other.label} becomes the cheaper one.`);
   }

@@ -1,0 +1,120 @@
+"""What commands share: options that stand in several of them, and how their values are read.
+
+``@with_settings`` gives a command an option for each field of ``lab.measure.settings.Settings``; the command gets them
+as one ``settings``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from rich.console import Console
+
+from lab.measure.settings import Settings
+from lab.schema import LabError
+
+DEFAULT_MODEL = "nano"
+console = Console()
+
+Folder = Annotated[Path, typer.Argument(help="task folder")]
+ModelName = Annotated[str, typer.Option("--model", help="bundled name, local folder or Hub id")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+Embedder = Annotated[str, typer.Option(help="'embedder' (the lab's own), a sentence-transformers folder or a Hub id")]
+Probes = Annotated[
+    list[Path] | None,
+    typer.Option(help="folder of a probe of your own (task.toml, test.jsonl); may stand several times"),
+]
+GeneralText = Annotated[
+    Path | None,
+    typer.Option(
+        help="text file (.txt or .gz, form feeds between documents) for replay and the likelihood of general text"
+    ),
+]
+PriceFile = Annotated[
+    Path | None, typer.Option("--prices", help="a price table of your own (TOML), read before the lab's")
+]
+PriceNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        help="a name from lab prices: sets the prices above and the hosting; ARM=NAME for one arm or one model only",
+    ),
+]
+Redact = Annotated[bool, typer.Option(help="leave every text of the task out of the report")]
+
+
+def names(text: str) -> list[str]:
+    """``a, b`` as a list."""
+    return [t.strip() for t in text.split(",") if t.strip()]
+
+
+def numbers(text: str, flag: str) -> list[int]:
+    """``100,400`` as numbers; raises LabError naming the option."""
+    try:
+        return [int(t) for t in names(text)]
+    except ValueError:
+        raise LabError(f"{flag} {text}: whole numbers with commas between them, such as 100,400") from None
+
+
+def repeated(command: str, left_out: tuple[str, ...] = ()) -> str:
+    """The user's own command line from ``command`` on, but for options that change no result."""
+    given = sys.argv[sys.argv.index(command) + 1 :] if command in sys.argv else []
+    for flag in left_out:
+        given = [
+            a
+            for n, a in enumerate(given)
+            if a != flag and (n == 0 or given[n - 1] != flag) and not a.startswith(f"{flag}=")
+        ]
+    return shlex.join(["lab", command, *given])
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with an option for each of Settings' fields in the place of its parameter ``settings``."""
+    own = inspect.signature(command, eval_str=True).parameters
+    hints = get_type_hints(Settings)
+    offered = [f for f in fields(Settings) if f.default is not MISSING]
+    added = [_parameter(f, hints[f.name]) for f in offered]
+    added += [
+        inspect.Parameter("price", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=PriceNames),
+        inspect.Parameter("prices", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=PriceFile),
+    ]
+    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, p in own.items() if name != "settings"]
+
+    @functools.wraps(command)
+    def called(**given: Any) -> Any:
+        chosen = {f.name: given.pop(f.name) for f in offered}
+        settings = priced(chosen, given.pop("price") or [], given.pop("prices"))
+        return command(**given, settings=settings)
+
+    called.__signature__ = inspect.Signature([*kept, *added])
+    called.__annotations__ = {p.name: p.annotation for p in [*kept, *added]}
+    return called
+
+
+def _parameter(field: Field, kind: Any) -> inspect.Parameter:
+    flag = field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
+    annotation = Annotated[kind, typer.Option(flag, help=field.metadata["help"])]
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)
+
+
+def priced(chosen: dict[str, Any], price: list[str], table: Path | None) -> Settings:
+    """Settings with named prices filled in, for all arms or (``ARM=NAME``) for one; raises LabError for an unknown
+    name."""
+    from lab.measure.prices import price_fields
+
+    by_arm: dict[str, dict[str, Any]] = {}
+    for text in price:
+        arm, equals, name = text.rpartition("=")
+        if equals:
+            by_arm[arm] = price_fields(name, table)
+        else:
+            chosen = chosen | price_fields(name, table)
+    return Settings(**chosen, by_arm=by_arm)

@@ -1,0 +1,113 @@
+"""What a person sees in the terminal: the plan, progress with time left, the table and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from lab.decide import Decision
+from lab.flow.plan import Plan
+from lab.report.words import minutes
+from lab.study import Study
+from lab.tasks.check import Finding
+
+STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def show_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """One line a finding, errors first."""
+    for f in findings:
+        console.print(f"[{STYLE[f.level]}]{f.level:<8}[/] {_plain(f.text)}", highlight=False)
+
+
+def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0) -> None:
+    """What will be run, what it will take in time, money and memory, what a budget drops and what can be detected."""
+    table = Table(title=None, box=None, pad_edge=False)
+    for column in ("arm", "cells", "search", "cells take", "USD", "peak MB"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for m in plan.methods:
+        cells = [c for c in plan.cells if c.method == m.name]
+        search, take = plan.searching(m.name), sum(plan.seconds[c] for c in cells)
+        peak = plan.peak_bytes(m.name)
+        table.add_row(
+            m.name,
+            str(len(cells)),
+            minutes(search),
+            minutes(take),
+            f"{(search + take) * price_per_hour_usd / 3600:.3f}",
+            f"{peak / 1e6:.0f}" if peak else "",
+        )
+    console.print(table)
+    console.print(
+        f"Forecast: about {minutes(plan.total_seconds)} for {len(plan.cells)} cells; what is stored already takes no "
+        "time.",
+        highlight=False,
+    )
+    between = sum(plan.middle_search_seconds.values())
+    if between > 1:
+        console.print(
+            f"Up to {minutes(between)} more where smallest and largest size choose differently: the sizes between "
+            "are then searched as well.",
+            highlight=False,
+        )
+    if plan.dropped:
+        console.print(
+            f"The budget drops {len(plan.dropped)} cells, dearest first: " + "; ".join(c.label for c in plan.dropped),
+            highlight=False,
+        )
+    console.print(
+        f"Smallest difference that the test items can detect: about {100 * plan.detectable:.0f} points (80 % power).",
+        highlight=False,
+    )
+
+
+WIDE = 110
+"""Columns of a terminal from which the table shows everything; a narrower one leaves to the report what would wrap."""
+
+
+def show_decision(console: Console, study: Study, decision: Decision) -> None:
+    """The table of arms and the verdict with its reasons."""
+    table, wide = Table(box=None, pad_edge=False), console.width >= WIDE
+    parts = sorted({p for a in decision.arms for p in a.parts}) if wide else []
+    recalls = wide and any(a.recall for a in decision.arms)
+    more = ["training s"] if wide else []
+    for column in (
+        "arm",
+        "right",
+        "95 % interval",
+        *parts,
+        *(["recall"] if recalls else []),
+        "prompt tokens",
+        "s/request",
+        *more,
+    ):
+        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)
+    for arm in decision.arms:
+        mark = "*" if arm.label == decision.chosen else " "
+        values = [f"{100 * arm.parts[p]:.1f} %" if p in arm.parts else "" for p in parts]
+        values += [", ".join(f"@{k} {100 * v:.0f} %" for k, v in arm.recall.items())] if recalls else []
+        table.add_row(
+            f"{mark} {arm.label}",
+            f"{100 * arm.accuracy:.1f} %",
+            f"{100 * arm.low:.1f} to {100 * arm.high:.1f}",
+            *values,
+            f"{arm.prompt_tokens:.0f}",
+            f"{arm.seconds_per_request:.3f}",
+            *([f"{arm.fixed_seconds:.0f}"] if wide else []),
+        )
+    console.print(table)
+    if not wide:
+        console.print("[dim]Format, recall and training seconds stand in the report.[/dim]", highlight=False)
+    head = "[bold]Provisional: [/bold]" if decision.provisional else "[bold]Decision: [/bold]"
+    console.print(head + _plain(decision.sentence), highlight=False)
+    for line in decision.reasons:
+        console.print("  " + _plain(line), highlight=False)
+    for line in decision.would_change:
+        console.print("  What would change it: " + _plain(line), highlight=False)
+
+
+def _plain(text: str) -> str:
+    """Task texts are data, never markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,1 @@
+"""What the lab measures beside a decision: the ledger of costs, levers, cards."""

@@ -1,0 +1,1 @@
+"""Levers of a training: points of a sweep, the run that makes them, the page."""

@@ -1,0 +1,91 @@
+"""Files as every room reads and writes them: whole or not at all, with one line that says what is wrong.
+
+``write_whole(path, text)`` replaces a file in one step; ``load(path, Study.of, "study", "lab decide")`` reads a record;
+``digest(value)`` is the SHA-256 that keys and revisions are made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lab.schema import LabError
+
+Record = TypeVar("Record")
+
+CHECKPOINT = "checkpoint"
+"""What an unfinished result keeps in this folder survives an interruption and is no part of the result."""
+REVISION_BYTES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt")
+REVISION_TEXTS = ("chat_template.jinja", "modules.json")
+REVISION_CONFIGS = ("config.json", "tokenizer_config.json", "generation_config.json")
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of canonical JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader finds the old content or the new, never a part; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, value: Any, indent: int | None = None) -> None:
+    """A value as JSON, written whole; compact without ``indent``."""
+    separators = (",", ":") if indent is None else None
+    write_whole(path, json.dumps(value, ensure_ascii=False, indent=indent, separators=separators) + "\n")
+
+
+def load(path: Path, build: Callable[[dict[str, Any]], Record], what: str, command: str) -> Record:
+    """A record from a JSON file; raises LabError where it is missing or damaged, with the command that makes it."""
+    try:
+        return build(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise LabError(f"{path}: no such {what}; make one with {command}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LabError(f"{path}: damaged {what} ({error}); run {command} again") from None
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) for each line that isn't blank; raises LabError with the line of anything else."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise LabError(
+            f"{path}, line {line}: not UTF-8 text; save the file as UTF-8 (or give lab import --encoding)"
+        ) from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise LabError(f"{path}, line {number}: broken JSON ({error.msg} at character {error.pos})") from None
+        if not isinstance(row, dict):
+            raise LabError(f"{path}, line {number}: a JSON object is needed, not {type(row).__name__}")
+        yield number, row
+
+
+def folder_revision(folder: Path) -> str:
+    """SHA-256 over the weights, config and tokenizer of a model folder (what changes its output)."""
+    sha = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".safetensors" or path.name in REVISION_BYTES:
+            with open(path, "rb") as file:
+                sha.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+        elif path.name in REVISION_TEXTS:
+            sha.update(path.name.encode() + path.read_bytes())
+        elif path.name in REVISION_CONFIGS:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            kept = {k: v for k, v in config.items() if k not in ("transformers_version", "_name_or_path")}
+            sha.update(path.name.encode() + json.dumps(kept, sort_keys=True).encode())
+    return sha.hexdigest()

@@ -1,0 +1,342 @@
+"""The two things that are stored, each made once: adaptations (what changed in the weights) and evaluations
+(completions).
+
+A spec is concrete: ``bench.adapt(spec)`` gives the key of its adaptation, ``bench.evaluate(spec, "test")`` the stored
+completions; both are found where they were made before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from lab.context.base import Context, Fitted, Tools
+from lab.files import digest
+from lab.flow.families import settings_of
+from lab.flow.latency import latencies
+from lab.flow.methods import Candidate
+from lab.flow.plan import PlannedCell
+from lab.models.likelihood import Encoded
+from lab.models.local import LocalModel
+from lab.models.memory import PeakMemory
+from lab.schema import Decoding, Prompt, Sample, Score
+from lab.store import Draft, Entry, Store, key_of, read_completions, write_completions
+from lab.tasks.scorers import scorer_for
+from lab.tasks.task import Task
+from lab.weights.base import TrainingData, Weights
+from lab.weights.training import encode_pairs
+from lab.world.general import General
+
+
+class Progress:
+    """What the bench tells of its work; this one is silent, the command line draws bars."""
+
+    def stage(self, text: str, total: int) -> None:
+        """A piece of work with ``total`` steps begins."""
+
+    def advance(self, count: int = 1) -> None:
+        """So many more steps are done."""
+
+    def finished(self, cell: PlannedCell, accuracy: float) -> None:
+        """A cell has been measured."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A concrete run: nothing in it is left to choose."""
+
+    candidate: Candidate
+    size: int | None
+    seed: int
+
+
+class Bench:
+    """Makes adaptations and evaluations of one task on one model, through the store."""
+
+    def __init__(
+        self,
+        task: Task,
+        model: LocalModel,
+        store: Store,
+        tools: Tools | None = None,
+        progress: Progress | None = None,
+        decoding: Decoding | None = None,
+        allow_scorer_code: bool = False,
+        general: General | None = None,
+    ) -> None:
+        self.task, self.model, self.store = task, model, store
+        self.tools = tools or Tools(cache=store.cache / "vectors")
+        self.progress, self.general = progress or Progress(), general
+        self.decoding = decoding or decoding_for(task, model)
+        self.scorer = scorer_for(task, allow_scorer_code)
+        self._scoped = lru_cache(maxsize=32)(task.scoped)
+        self._fitted = lru_cache(maxsize=8)(self._fit)
+        self._trained = lru_cache(maxsize=256)(self._what_is_trained)
+        self._at_hand: tuple[tuple[str, bool], LocalModel] | None = None
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """Where its seconds are spent."""
+        return asdict(self.model.machine)
+
+    def scoped(self, spec: RunSpec) -> Task:
+        """The task with the labels that the spec may use."""
+        return self._scoped(spec.size, spec.seed)
+
+    # Adapt
+
+    def adapt(self, spec: RunSpec, with_weights: bool = False) -> str:
+        """Train what the spec says and store it; the adaptation's key, empty for frozen weights.
+
+        A committed result has a log but no weights: it counts as done until ``with_weights`` asks for them.
+        """
+        weights = spec.candidate.weights
+        if not weights.trains:
+            return ""
+        stage, what = self._trained(spec)
+        entry = self.store.find("adaptation", key_of(what))
+        if entry is None or (with_weights and not _has_weights(entry)):
+            start = None
+            if stage:
+                start = self._train(stage, weights.reading_stage(), lambda: self._documents(), 0, None)
+            entry = self._train(what, weights, lambda: self._training_data(spec), spec.seed, start)
+        return entry.key
+
+    def _what_is_trained(self, spec: RunSpec) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """What produces the reading of the documents (None where there is none), and what produces the adaptation."""
+        task, weights, context = self.scoped(spec), spec.candidate.weights, spec.candidate.context
+        reading = weights.reading_stage()
+        stage = self._adaptation(reading, "", 0, {"documents": task.documents_digest}) if reading else None
+        parts = {
+            "pairs": digest([[s.id, s.input, s.target, s.group] for s in task.train]),
+            "validation": digest([[s.id, s.input, s.target] for s in task.validation]),
+            "context": settings_of(context),
+            "prompt": context.digest_parts(task, self.tools),
+        }
+        if weights.needs_general:
+            parts["general"] = digest(list(self.general.replay)) if self.general else ""
+        return stage, self._adaptation(weights, key_of(stage) if stage else "", spec.seed, parts)
+
+    def _adaptation(self, weights: Weights, start: str, seed: int, parts: dict[str, Any]) -> dict[str, Any]:
+        what = {"kind": "adaptation", "model": self.model.revision, "weights": settings_of(weights), "seed": seed}
+        return what | {"start": start} | parts
+
+    def _train(self, what: dict[str, Any], weights: Weights, data, seed: int, start: Entry | None) -> Entry:
+        """The stored adaptation with its weights, trained where they are missing."""
+
+        def work(draft: Draft) -> dict[str, Any]:
+            self._at_hand = None
+            log = weights.adapt(self.model, data(), draft.folder, seed, self._steps(), start.folder if start else None)
+            draft.made = {"seconds": log.seconds}
+            return {"log": asdict(log)}
+
+        return self.store.once("adaptation", what, work, self.machine, accept=_has_weights)
+
+    def _steps(self):
+        """A training's own progress, told as a piece of the bench's work."""
+        told = 0
+
+        def progress(done: int, total: int, words: str) -> None:
+            nonlocal told
+            if told == 0:
+                self.progress.stage(words, total)
+            self.progress.advance(done - told)
+            told = done
+
+        return progress
+
+    def _documents(self) -> TrainingData:
+        return TrainingData(documents=self.task.documents)
+
+    def _training_data(self, spec: RunSpec) -> TrainingData:
+        task, fitted = self.scoped(spec), self.fitted(spec)
+        fitted.prepare([*task.train, *task.validation])
+        return TrainingData(
+            tuple((fitted.build(s), s.target) for s in task.train),
+            tuple((fitted.build(s), s.target) for s in task.validation),
+            general=self.general.replay if self.general else (),
+        )
+
+    def encoded_training(self, spec: RunSpec) -> list[Encoded]:
+        """The training pairs of a spec as tokens."""
+        return encode_pairs(self.model, self._training_data(spec).pairs)
+
+    def adapted(self, spec: RunSpec, beside: bool = False) -> LocalModel:
+        """The model with the spec's adaptation, merged or kept ``beside`` the weights; the last one stays at hand."""
+        key, weights = self.adapt(spec, with_weights=True), spec.candidate.weights
+        if not key:
+            return self.model
+        wanted = (key, beside and weights.adapter)
+        if self._at_hand is None or self._at_hand[0] != wanted or self._at_hand[1].gone:
+            self._at_hand = None
+            folder = self.store.find("adaptation", key).folder
+            self._at_hand = (wanted, (weights.beside if wanted[1] else weights.apply)(self.model, folder))
+        return self._at_hand[1]
+
+    # What is known of an adaptation
+
+    def log_of(self, adaptation: str) -> dict[str, Any]:
+        """Its training log; empty for frozen weights."""
+        return self._record(adaptation)["result"]["log"] if adaptation else {}
+
+    def stage_of(self, adaptation: str) -> str:
+        """The key of the reading of the documents that it went on from; empty where there was none."""
+        return self._record(adaptation)["what"]["start"] if adaptation else ""
+
+    def _record(self, adaptation: str) -> dict[str, Any]:
+        return self.store.find("adaptation", adaptation).record
+
+    def machines(self, entry: Entry, adaptation: str) -> str:
+        """Where an evaluation's seconds and its training's were measured; more than one where they differ."""
+        records = [entry.record, *([self._record(adaptation)] if adaptation else [])]
+        return " and ".join(sorted({r["made"]["machine"]["name"] for r in records}))
+
+    def training_usage(self, adaptation: str) -> dict[str, float]:
+        """Totals of a training and of the reading before it."""
+        totals = dict.fromkeys(("training_seconds", "stage_seconds", "training_tokens", "training_steps"), 0.0)
+        totals["training_peak_bytes"], kind = 0.0, "training_seconds"
+        while adaptation:
+            record = self._record(adaptation)
+            log = record["result"]["log"]
+            totals[kind] += log["seconds"]
+            totals["training_tokens"] += log["trained_tokens"]
+            totals["training_steps"] += log["steps"]
+            totals["training_peak_bytes"] = max(totals["training_peak_bytes"], log.get("peak_bytes", 0))
+            totals.setdefault("trained_parameters", log["trained_parameters"])
+            totals.setdefault("optimizer_bytes", log.get("optimizer_bytes", 0))
+            adaptation, kind = record["what"]["start"], "stage_seconds"
+        return totals
+
+    # Complete
+
+    def fitted(self, spec: RunSpec, context: Context | None = None) -> Fitted:
+        """The spec's context (or another in its place), fitted on its labels and the documents."""
+        context = context or spec.candidate.context
+        scoped = (spec.size, spec.seed) if context.uses_pool else (None, 0)
+        return self._fitted(context, *scoped)
+
+    def _fit(self, context: Context, size: int | None, seed: int) -> Fitted:
+        return context.fit(self._scoped(size, seed), self.tools)
+
+    def evaluate(
+        self, spec: RunSpec, split: str, items: tuple[Sample, ...] | None = None, context: Context | None = None
+    ) -> Entry:
+        """Complete the items of a split (or these of it) and store the completions; the evaluation's entry.
+
+        Another ``context`` than the one it was trained with may stand in the prompts: gold passages, random ones.
+        """
+        adaptation = self.adapt(spec)
+        context = context or spec.candidate.context
+        samples = self.scoped(spec).split(split) if items is None else items
+
+        def work(draft: Draft) -> dict[str, Any]:
+            model, fitted, started = self.adapted(spec), self.fitted(spec, context), time.perf_counter()
+            fitted.prepare(list(samples))
+            asked = [(s.id, fitted.build(s)) for s in samples]
+            # Retrieved once, another arm's prompts cost no search any more: the first time is what a request costs.
+            pace = (time.perf_counter() - started) / len(asked)
+            fitted.seconds_a_sample = max(pace, fitted.seconds_a_sample)
+            self.progress.stage(f"{split}: {context.name} + {spec.candidate.weights.name}", len(asked))
+            with PeakMemory(self.model.machine.device) as memory:
+                completions = model.complete(asked, self.decoding, self.progress.advance)
+            write_completions(draft.folder, completions)
+            seconds = time.perf_counter() - started
+            result = {
+                "items": len(asked),
+                "seconds": seconds,
+                "context_seconds": fitted.seconds_a_sample,
+                "index_seconds": fitted.index_seconds,
+                "peak_bytes": memory.bytes,
+                "split": split,
+            }
+            if split == "test" and not context.is_control:
+                result |= self._latencies(spec, fitted, samples)
+            draft.made = {"seconds": seconds}
+            return result
+
+        what = self._evaluation(context, self.scoped(spec), adaptation, samples)
+        return self.store.once("evaluation", what, work, self.machine)
+
+    def _evaluation(self, context: Context, task: Task, adaptation: str, samples: tuple[Sample, ...]) -> dict[str, Any]:
+        gold = [[list(s.evidence), s.target] if context.reads_gold else [] for s in samples]
+        return {
+            "kind": "evaluation",
+            "model": self.model.revision,
+            "adaptation": adaptation,
+            "context": settings_of(context),
+            "prompt": context.digest_parts(task, self.tools),
+            "items": digest([[s.id, s.input, s.group, *g] for s, g in zip(samples, gold)]),
+            "decoding": asdict(self.decoding),
+        }
+
+    def _latencies(self, spec: RunSpec, fitted: Fitted, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Seconds of whole requests, each alone; of an adapter also beside the weights instead of merged into them."""
+        found = latencies(self.adapted(spec), fitted, samples, self.decoding)
+        if spec.candidate.weights.adapter:
+            found |= latencies(self.adapted(spec, beside=True), fitted, samples, self.decoding, beside=True)
+        return found
+
+    # Score
+
+    def scores(self, samples: Sequence[Sample], entry: Entry) -> list[Score]:
+        """A score an item of a stored evaluation."""
+        return [self.scorer(s, c) for s, c in zip(samples, read_completions(entry), strict=True)]
+
+    def right_of(self, samples: Sequence[Sample], entry: Entry) -> int:
+        """How many of the samples are answered right."""
+        return sum(int(s.value) for s in self.scores(samples, entry))
+
+    # What is stored already
+
+    def adaptation_key(self, spec: RunSpec) -> str:
+        """The key of what a spec trains, stored or not; empty for frozen weights."""
+        return key_of(self._trained(spec)[1]) if spec.candidate.weights.trains else ""
+
+    def stage_is_stored(self, spec: RunSpec) -> bool:
+        """Whether the spec's reading of the documents is in the store."""
+        stage, _ = self._trained(spec)
+        return stage is not None and self.store.find("adaptation", key_of(stage)) is not None
+
+    def weights_are_stored(self, spec: RunSpec) -> bool:
+        """Whether what a spec trained is at hand (a committed result has only its log)."""
+        entry = self.store.find("adaptation", self.adaptation_key(spec))
+        return entry is not None and _has_weights(entry)
+
+    def is_stored(self, spec: RunSpec, split: str) -> bool:
+        """Whether the spec's completions of a split are in the store."""
+        adaptation, task = self.adaptation_key(spec), self.scoped(spec)
+        what = self._evaluation(spec.candidate.context, task, adaptation, task.split(split))
+        return self.store.find("evaluation", key_of(what)) is not None
+
+    # What forecasts ask
+
+    def prompts(self, spec: RunSpec, split: str, count: int) -> list[Prompt]:
+        """The first prompts of a split, for forecasts and for looking at them."""
+        samples = list(self.scoped(spec).split(split))[:count]
+        fitted = self.fitted(spec)
+        fitted.prepare(samples)
+        return [fitted.build(s) for s in samples]
+
+    @cached_property
+    def tokens_a_target(self) -> float:
+        """Mean tokens of a target."""
+        return float(np.mean([len(self.model.encode_target(s.target)) for s in self.task.labelled[:64]]))
+
+
+def _has_weights(entry: Entry) -> bool:
+    return bool(list(entry.folder.glob("*.safetensors")))
+
+
+def decoding_for(task: Task, model: LocalModel) -> Decoding:
+    """Room for the longest labelled target and a half more, at most half the window; stops at a line end where no
+    target has one."""
+    longest = max(len(model.encode_target(s.target)) for s in task.labelled)
+    lines = any("\n" in s.target for s in task.labelled)
+    blank = any("\n\n" in s.target for s in task.labelled)
+    room = min(model.window // 2, longest + longest // 2 + 4)
+    return Decoding(max_tokens=room, stop="" if blank else "\n\n" if lines else "\n")

@@ -1,0 +1,219 @@
+"""Seconds before the run: a short calibration of this machine and model, then arithmetic over tokens and steps.
+
+``Forecast(bench, plan, probes).cell(cell)`` is 0 for what is stored already; ``.fill_in(NEEDED)`` gives the plan all of
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from lab.flow.bench import Bench, RunSpec
+from lab.flow.calibration import Rates, calibrate
+from lab.flow.latency import ALONE, ALONE_BESIDE
+from lab.flow.methods import Method
+from lab.flow.plan import Plan, PlannedCell
+from lab.flow.probing import Prober, ProbeSet
+from lab.flow.search import Search
+from lab.measure.flops import Shape
+from lab.measure.memory import cache_bytes, forecast_training
+from lab.models.generation import BATCH_TOKENS, common_prefix
+from lab.schema import LabError
+from lab.weights.training import VALIDATION_LOOKS
+from lab.world.probes import ITEMS, Probe, probe
+
+SAMPLE = 12
+"""Prompts that are built to know an arm's prompt length."""
+WRITTEN = 6
+"""Prompts that a frozen arm completes to know how much it writes."""
+PROBE_TOKENS, PROBE_WRITTEN = 220, 10
+"""Tokens of an average probe's prompt and answer, before it is drawn."""
+
+
+class Forecast:
+    """Seconds of cells and searches."""
+
+    def __init__(self, bench: Bench, plan: Plan, probes: ProbeSet | None = None) -> None:
+        self.bench, self.plan, self.probe_set = bench, plan, probes
+        self.searches, self.prober = Search(bench), Prober(bench.model, bench.store)
+        self.prompt_tokens = lru_cache(maxsize=256)(self._prompt_tokens)
+        self.written_tokens = lru_cache(maxsize=256)(self._written_tokens)
+        self._probe_seconds = lru_cache(maxsize=64)(self._probe_seconds_of)
+
+    @cached_property
+    def rates(self) -> Rates:
+        """The machine's rates, measured when first needed."""
+        return calibrate(self.bench.model, self.bench.store.home)
+
+    def _prompt_tokens(self, spec: RunSpec) -> tuple[float, float]:
+        """(mean prompt length of a spec, what of it all test prompts share), from a few prompts."""
+        model, reserve = self.bench.model, self.bench.decoding.max_tokens
+        encoded = [model.encode(p, reserve).tokens for p in self.bench.prompts(spec, "test", SAMPLE)]
+        shared = common_prefix(encoded) if len(encoded) > 1 else 0
+        return float(np.mean([len(e) for e in encoded])), float(shared)
+
+    def _written_tokens(self, spec: RunSpec) -> float:
+        """Mean tokens of a completion: a trained model writes what it was taught, a frozen one may run on to the limit,
+        so it is asked."""
+        if spec.candidate.weights.trains:
+            return self.bench.tokens_a_target
+        prompts = [(str(n), p) for n, p in enumerate(self.bench.prompts(spec, "test", WRITTEN))]
+        return float(
+            np.mean([c.usage.completion_tokens for c in self.bench.model.complete(prompts, self.bench.decoding)])
+        )
+
+    def evaluation(self, spec: RunSpec, items: int) -> float:
+        """Seconds to complete ``items`` prompts; a shared beginning is computed once."""
+        length, shared = self.prompt_tokens(spec)
+        written = self.written_tokens(spec)
+        return self.rates.reading * (shared + items * (length - shared)) + items * written * (
+            self.rates.writing + self.rates.attending * length
+        )
+
+    def fill_in(self, needed: Sequence[str]) -> None:
+        """Give the plan its seconds and bytes; ``needed`` are the probes of what the base must be able to do."""
+        self.plan.fill_in(self.cell, self.search, self.probes(needed), self.memory)
+
+    def latencies(self, spec: RunSpec) -> float:
+        """Seconds of the requests that are timed alone on the test items."""
+        requests = ALONE + (ALONE_BESIDE if spec.candidate.weights.adapter else 0)
+        each = self.rates.reading * self.prompt_tokens(spec)[0] + self.rates.alone * self.written_tokens(spec)
+        return requests * each
+
+    def training(self, spec: RunSpec) -> float:
+        """Seconds of one adaptation, its validation looks included; a reading of the documents counts once an arm, in
+        its search."""
+        weights = spec.candidate.weights
+        if not weights.trains:
+            return 0.0
+        task = self.bench.scoped(spec)
+        tokens = self.prompt_tokens(spec)[0] + self.bench.tokens_a_target
+        batch = min(weights.batch_size, len(task.train))
+        looks = VALIDATION_LOOKS * len(task.validation) * tokens * self.rates.reading
+        return weights.schedule.steps(len(task.train)) * batch * tokens * self.rates.training + looks
+
+    def reading_stage(self, spec: RunSpec) -> float:
+        """Seconds of the stage on the documents, 0 where there is none."""
+        stage = spec.candidate.weights.reading_stage()
+        if stage is None or self.bench.stage_is_stored(spec):
+            return 0.0
+        tokens = sum(self.bench.model.count_tokens(d.text) for d in self.bench.task.documents)
+        return stage.study_epochs * tokens * self.rates.training
+
+    def cell(self, cell: PlannedCell) -> float:
+        """Seconds of one cell after its arm's search; 0 where its results are stored."""
+        m, size = self.plan.method(cell.method), cell.size or self.plan.sizes[-1]
+        specs = [RunSpec(c, size, cell.seed) for c in m.with_rank(cell.rank).candidates]
+        stored = next((s for s in specs if self.bench.is_stored(s, "test")), None)
+        if stored:
+            probing = self.probing(cell, stored)
+            again = probing and stored.candidate.weights.trains and not self.bench.weights_are_stored(stored)
+            return probing + (self.training(stored) if again else 0.0)
+        spec, test = specs[len(specs) // 2], len(self.bench.task.test)
+        seconds = self.evaluation(spec, test) + self.latencies(spec) + self.probing(cell, spec)
+        if not self._is_searched(m, cell, size):
+            seconds += self.training(spec) + self.evaluation(spec, len(self.bench.scoped(spec).validation))
+        if self.plan.has_controls(cell):
+            context = spec.candidate.context
+            # The last control reads nothing that a task may lack.
+            control = replace(spec.candidate, context=context.control(context.controls[-1]))
+            seconds += len(context.controls) * self.evaluation(replace(spec, candidate=control), test)
+        return seconds
+
+    def _is_searched(self, m: Method, cell: PlannedCell, size: int) -> bool:
+        """Whether the search that is still to come trains and validates what the cell needs."""
+        return (
+            not self.searches.is_stored(m, cell.rank, size)
+            and cell.seed == 0
+            and size in (self.plan.sizes[-1], self.plan.sizes[0])
+            and cell.rank in (None, self.plan.ranks[-1])
+        )
+
+    def search(self, m: Method, size: int) -> float:
+        """Seconds of an arm's search at a size: all candidates, and at the largest size the readings of the documents.
+
+        The searched rank tries every such stage, the other ranks take the chosen one.
+        """
+        rank = self.plan.ranks[-1] if m.has_rank else None
+        ranked = m.with_rank(rank)
+        stages = 0.0
+        if size == self.plan.sizes[-1]:
+            distinct = {c.weights.reading_stage(): c for c in ranked.candidates}
+            stages = sum(self.reading_stage(RunSpec(c, size, 0)) for c in distinct.values())
+            others = [r for r in self.plan.ranks if m.has_rank and r != rank]
+            stages += sum(self.reading_stage(RunSpec(m.with_rank(r).candidates[0], size, 0)) for r in others)
+        if self.searches.is_stored(m, rank, size):
+            return stages
+        specs = [RunSpec(c, size, 0) for c in ranked.candidates]
+        unknown = [s for s in specs if not self.bench.is_stored(s, "validation")]
+        trials = (self.training(s) + self.evaluation(s, len(self.bench.scoped(s).validation)) for s in unknown)
+        return stages + sum(trials)
+
+    def memory(self, cell: PlannedCell) -> float | None:
+        """Peak bytes of a cell's work beyond the loaded model: its training, or completing a batch; None for a shape
+        the formulas don't know."""
+        model = self.bench.model
+        try:
+            shape = Shape.of(model.config.to_dict())
+        except LabError:
+            return None
+        # Seeds draw other items of the same lengths; the first seed's prompts stand for all.
+        candidate = self.plan.method(cell.method).with_rank(cell.rank).candidates[0]
+        spec, weights = RunSpec(candidate, cell.size or self.plan.sizes[-1], 0), candidate.weights
+        target, room = self.bench.tokens_a_target, self.bench.decoding.max_tokens
+        width = self.prompt_tokens(spec)[0] + target
+        if not weights.trains:
+            rows = max(1, int(BATCH_TOKENS / (width + room)))
+            return cache_bytes(shape, rows, int(width) + room, model.bytes_each)
+        used = forecast_training(
+            shape,
+            weights.footprint,
+            batch=weights.batch_size,
+            sequence=int(width),
+            rank=weights.rank if weights.has_rank else 1,
+            bytes_each=model.bytes_each,
+            logit_positions=int(target) + 1,
+        )
+        return used.beyond_weights + 4 * weights.added_parameters(shape)
+
+    def probes(self, names: Sequence[str]) -> float:
+        """Seconds of the base model's probes, forgetting's own included; 0 where they are stored."""
+        each = self.rates.reading * PROBE_TOKENS
+        each += (self.rates.writing + PROBE_TOKENS * self.rates.attending) * PROBE_WRITTEN
+        unknown = sum(not self.prober.is_stored(probe(n)) for n in names) * ITEMS * each
+        wanted = any(self.plan.is_probed(c) for c in self.plan.cells)
+        return unknown + (self._asking(self.probe_set, "") if wanted and self.probe_set else 0.0)
+
+    def _asking(self, wanted: ProbeSet, adaptation: str) -> float:
+        """Seconds to ask what is not stored yet of the base or of an adaptation."""
+        unknown = [p for p in wanted.asked if not self.prober.is_stored(p, adaptation)]
+        return sum(self._probe_seconds(p) for p in unknown)
+
+    def _probe_seconds_of(self, asked: Probe) -> float:
+        count = self.bench.model.count_tokens
+        some = asked.items[:SAMPLE]
+        if asked.chosen:
+            tokens = [sum(count(p.input) + count(c) + 12 for c in s.choices) for s, p in some]
+            return len(asked.items) * self.rates.reading * float(np.mean(tokens))
+        tokens = [count(self.bench.model.render(p)) for _, p in some]
+        written = float(np.mean([count(s.target) for s, _ in some]) + 1)
+        return len(asked.items) * (
+            self.rates.reading * float(np.mean(tokens))
+            + (self.rates.writing + self.rates.attending * float(np.mean(tokens))) * written
+        )
+
+    def probing(self, cell: PlannedCell, spec: RunSpec) -> float:
+        """Seconds of the probes that follow a cell."""
+        if not self.probe_set or not self.plan.is_probed(cell):
+            return 0.0
+        if spec.candidate.weights.trains:
+            return self._asking(self.probe_set, self.bench.adaptation_key(spec))
+        asked = self.probe_set.asked_in_context
+        if self.bench.is_stored(spec, "test"):
+            asked = [p for p in asked if not self.prober.is_stored_within(p, self.bench.fitted(spec))]
+        extra = self.rates.reading * self.prompt_tokens(spec)[0] if asked else 0.0
+        return sum(self._probe_seconds(p) + len(p.items) * extra for p in asked)

@@ -1,0 +1,128 @@
+"""Method = Context x Weights. Every pair of the two families is a method; well-known names are derived from them.
+
+``method("rag_lora")``, ``method("study_dora")``; ``method("nearest+full")`` is the same by the classes' own names. An
+arm's candidates are the product of the two grids, cut so that each arm gets the same number of looks at validation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import lab.context
+import lab.weights
+from lab.context.base import Context
+from lab.flow.families import members
+from lab.schema import LabError
+from lab.tasks.task import Task
+from lab.weights.base import Weights
+
+CANDIDATES = 4
+"""Candidates that each arm may try on validation."""
+FROZEN_ARMS = ("zero_shot", "few_shot")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One concrete method: settings of both families."""
+
+    context: Context
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class Method:
+    """A named arm and the candidates that validation chooses from, the simplest first."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def trains(self) -> bool:
+        """Whether weights change."""
+        return self.candidates[0].weights.trains
+
+    @property
+    def has_rank(self) -> bool:
+        """Whether a rank is one of its settings."""
+        return self.candidates[0].weights.has_rank
+
+    @property
+    def needs_documents(self) -> bool:
+        """Whether its prompts are made from the task's documents, or its weights have read them."""
+        first = self.candidates[0]
+        return first.context.needs_documents or first.weights.reading_stage() is not None
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Modes that show what its passages are worth."""
+        return self.candidates[0].context.controls
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether labelled items change anything: else data size and seed don't."""
+        return self.trains or any(c.context.uses_pool for c in self.candidates)
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What a model must be able to do for it (``lab.models.base.ABILITIES``)."""
+        return ("complete", "train") if self.trains else ("complete",)
+
+    def with_rank(self, rank: int | None) -> Method:
+        """The method with every candidate at this rank."""
+        if rank is None or not self.has_rank:
+            return self
+        return Method(self.name, tuple(Candidate(c.context, c.weights.at_rank(rank)) for c in self.candidates))
+
+
+def candidates_of(context: Context, weights: Weights) -> tuple[Candidate, ...]:
+    """The product of both grids within CANDIDATES: a grid that stands alone takes all looks, two share them."""
+    alone = not weights.trains
+    contexts = context.grid(CANDIDATES if alone else CANDIDATES // 2, trained=not alone)
+    offered = weights.grid(CANDIDATES // len(contexts))
+    return tuple(Candidate(c, w) for w, c in product(offered, contexts))[:CANDIDATES]
+
+
+@lru_cache(maxsize=1)
+def presets() -> dict[str, Method]:
+    """All derived methods by name: contexts alone (``rag``), and before trained weights (``lora``, ``rag_lora``,
+    ``rag_study_lora``)."""
+    contexts = [c for c in members(lab.context).values() if not c().is_control]
+    contexts.sort(key=lambda c: (not c.bare, c.needs_documents))
+    found: dict[str, Method] = {}
+    for weights, context in product(sorted(members(lab.weights).values(), key=lambda w: w.trains), contexts):
+        for (name, fixed), (before, set_) in product(_variants(context).items(), weights.variants.items()):
+            if weights.trains:
+                name = ("" if context.bare else f"{name}_") + before + weights.name
+            found[name] = Method(name, candidates_of(context(**fixed), weights(**set_)))
+    return found
+
+
+def _variants(context: type[Context]) -> dict[str, dict[str, Any]]:
+    return context.variants or {context.name: {}}
+
+
+def method(name: str) -> Method:
+    """A preset, or ``context+weights`` by the classes' names; raises LabError for anything else, listing what there
+    is."""
+    if name in presets():
+        return presets()[name]
+    contexts, weights = members(lab.context), members(lab.weights)
+    left, plus, right = name.partition("+")
+    if plus and left in contexts and right in weights:
+        return Method(name, candidates_of(contexts[left](), weights[right]()))
+    prompting = [n for n, m in presets().items() if not m.trains]
+    training = [w for w, kind in weights.items() if kind.trains]
+    raise LabError(
+        f"unknown method {name!r}; one of {', '.join(prompting)}; {', '.join(training)} (alone, or after one of the "
+        "others as in rag_lora; study_lora reads the documents first); or context+weights with "
+        f"{', '.join(contexts)} and {', '.join(weights)}"
+    )
+
+
+def default_methods(task: Task) -> list[str]:
+    """Prompting and LoRA; with documents also retrieval, both together, and the closed-book arm that studied them."""
+    retrieval = ["rag", "rag_lora", "study_lora"] if task.documents else []
+    return [*FROZEN_ARMS, "few_shot_rag" if task.documents else "few_shot_nearest", *retrieval, "lora"]

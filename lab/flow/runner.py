@@ -1,0 +1,259 @@
+"""The one flow: plan -> search on validation -> adapt -> complete the test items -> score -> probe -> a Study.
+
+A Sample's way through it: ``Bench.evaluate`` builds its Prompt with the fitted context, the model completes it, the
+Completion is stored, and ``Runner.measure`` turns it into an outcome in the Study::
+
+    study = Runner(Bench(task, model, store), probes).run(plan)
+
+``Runner.piece(cell, plan)`` measures one cell and depends on nothing but the store, so that pieces can be made in any
+order and by any process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from lab.context.base import Context
+from lab.context.retrieval.search import recall_at
+from lab.flow.bench import Bench, Progress, RunSpec
+from lab.flow.families import settings_of
+from lab.flow.plan import Plan, PlannedCell
+from lab.flow.probing import Prober, ProbeSet
+from lab.flow.search import Search
+from lab.measure.statistics import mean_interval
+from lab.models.base import require
+from lab.models.baselines import BASELINES
+from lab.schema import Completion, Usage
+from lab.store import provenance, read_completions
+from lab.study import LETTERS, Cell, Choice, Probed, Study
+from lab.tasks.check import Finding, is_classification
+
+
+@dataclass
+class Piece:
+    """What measuring one cell of a plan gave."""
+
+    cells: list[Cell]
+    """The cell, and its controls behind it."""
+    probed: list[Probed] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    search_seconds: float = 0.0
+    cell_seconds: float = 0.0
+
+
+class Runner:
+    """Runs the cells of a plan: searches, measures, probes, and puts controls and baselines beside the arms."""
+
+    def __init__(self, bench: Bench, probes: ProbeSet | None = None, progress: Progress | None = None) -> None:
+        self.bench, self.probes = bench, probes
+        """Without probes forgetting is not measured."""
+        if progress:
+            bench.progress = progress
+        self.search, self.prober = Search(bench), Prober(bench.model, bench.store, bench.progress)
+
+    # The flow
+
+    def run(
+        self,
+        plan: Plan,
+        findings: Sequence[Finding] = (),
+        abilities: dict[str, Any] | None = None,
+        after_cell: Callable[[Study], None] = lambda study: None,
+    ) -> Study:
+        """Search, adapt, complete and score every cell of the plan; ``after_cell`` sees the study as it grows."""
+        for m in plan.methods:
+            require(self.bench.model, m.abilities, f"--methods {m.name}")
+        study, started = new_study(self.bench, plan, findings, abilities or {}), time.perf_counter()
+        if self.probes and any(plan.is_probed(c) for c in plan.cells):
+            study.probed += self.probes.of_base(self.prober)
+        for cell in plan.in_order():
+            piece = self.piece(cell, plan)
+            _add(study, cell, piece)
+            after_cell(study)
+            self.bench.progress.finished(cell, piece.cells[0].accuracy)
+        study.cells += self.baselines(plan)
+        study.made["seconds"] = time.perf_counter() - started
+        study.made["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+        after_cell(study)
+        return study
+
+    def piece(self, cell: PlannedCell, plan: Plan) -> Piece:
+        """One cell of the plan: its search, its measurement, its controls and its probes."""
+        began = time.perf_counter()
+        candidate, choices = self.search.choose(plan.method(cell.method), cell, plan)
+        searched = time.perf_counter()
+        spec = RunSpec(candidate, cell.size or plan.sizes[-1], cell.seed)
+        piece = Piece([self.measure(cell, spec)], choices=choices)
+        if plan.has_controls(cell):
+            piece.cells += self.controls(cell, spec)
+        if self.probes and plan.is_probed(cell):
+            piece.probed = self.probe(cell, spec)
+        piece.search_seconds, piece.cell_seconds = searched - began, time.perf_counter() - searched
+        return piece
+
+    # Score
+
+    def measure(self, cell: PlannedCell, spec: RunSpec, control: str = "") -> Cell:
+        """Complete the test items and score them; ``control`` puts other passages into the prompts."""
+        bench, weights = self.bench, spec.candidate.weights
+        context = spec.candidate.context.control(control) if control else spec.candidate.context
+        adaptation = bench.adapt(spec)
+        entry = bench.evaluate(spec, "test", context=context)
+        scores, completions = bench.scores(bench.task.test, entry), read_completions(entry)
+        measured = Cell(
+            cell.method,
+            cell.seed,
+            cell.size,
+            cell.rank,
+            control,
+            settings_of(context),
+            settings_of(weights),
+            model=bench.model.name,
+            needs_documents=context.needs_documents,
+            asks=[] if weights.trains else list(context.asks),
+            adapter=weights.adapter,
+            adaptation=adaptation,
+            stage=bench.stage_of(adaptation),
+            evaluation=entry.key,
+            machine=bench.machines(entry, adaptation),
+            outcomes="".join(LETTERS[s.outcome] for s in scores),
+            parts={n: [round(s.parts.get(n, 0.0), 4) for s in scores] for n in scores[0].parts},
+            usage=_request_usage(completions, entry.record["result"]) | bench.training_usage(adaptation),
+            recall=self._recall(context, completions),
+        )
+        if not control:
+            looked, samples = bench.evaluate(spec, "validation"), bench.scoped(spec).validation
+            measured.validation = bench.right_of(samples, looked) / len(samples)
+            measured.validation_evaluation = looked.key
+        return measured
+
+    def _recall(self, context: Context, completions: Sequence[Completion]) -> dict[str, float]:
+        gold = [s.evidence for s in self.bench.task.test]
+        if not context.depth or not any(gold):
+            return {}
+        found = [[p.rsplit("#", 1)[0] for p in c.passages] for c in completions]
+        return {str(k): recall_at(found, gold, k) for k in sorted({1, context.depth})}
+
+    # Probe
+
+    def probe(self, cell: PlannedCell, spec: RunSpec) -> list[Probed]:
+        """What the adapted model (or the base with the arm's context) answers to what the base was asked."""
+        whose = {"method": cell.method, "seed": cell.seed, "size": cell.size, "rank": cell.rank}
+        adaptation = self.bench.adapt(spec)
+        if adaptation:
+            return self.probes.of_adapted(
+                self.prober, adaptation, lambda beside=False: self.bench.adapted(spec, beside), **whose
+            )
+        return self.probes.in_context(self.prober, self.bench.fitted(spec), **whose)
+
+    # Controls and baselines
+
+    def controls(self, cell: PlannedCell, spec: RunSpec) -> list[Cell]:
+        """The same adaptation with gold passages and with random ones: a retriever's misses are told apart."""
+        context, test = spec.candidate.context, self.bench.task.test
+        known = any(s.evidence for s in test)
+        return [
+            self.measure(cell, spec, mode) for mode in context.controls if known or not context.control(mode).reads_gold
+        ]
+
+    def baselines(self, plan: Plan) -> list[Cell]:
+        """What needs no language model, at every size and seed, for classification tasks."""
+        if not is_classification(self.bench.task):
+            return []
+        return [
+            self._baseline(name, size, seed) for name in BASELINES for size in plan.sizes for seed in range(plan.seeds)
+        ]
+
+    def _baseline(self, name: str, size: int, seed: int) -> Cell:
+        task, started = self.bench.task, time.perf_counter()
+        predict = BASELINES[name](task.scoped(size, seed).train)
+        trained = time.perf_counter() - started
+        answers = predict([s.input for s in task.test])
+        seconds = (time.perf_counter() - started - trained) / len(answers)
+        scores = [self.bench.scorer(s, Completion(s.id, a, Usage(0, 0))) for a, s in zip(answers, task.test)]
+        return Cell(
+            name,
+            seed,
+            size,
+            control="baseline",
+            machine=self.bench.model.machine.name,
+            outcomes="".join(LETTERS[s.outcome] for s in scores),
+            usage={"seconds": seconds, "training_seconds": trained},
+        )
+
+
+def new_study(bench: Bench, plan: Plan, findings: Sequence[Finding], abilities: dict[str, Any]) -> Study:
+    """A study without cells; ``abilities`` are what the base can do, by probe."""
+    task = bench.task
+    kept = {k: task.settings[k] for k in ("licence", "source") if k in task.settings}
+    weights = {m.candidates[0].weights.name: m.candidates[0].weights for m in plan.methods}
+    return Study(
+        task={
+            "name": task.name,
+            "digest": task.digest,
+            "scorer": task.scorer,
+            "folder": task.folder,
+            "documents": len(task.documents),
+            "train": len(task.train),
+            "validation": len(task.validation),
+            "test": len(task.test),
+        }
+        | kept,
+        model=bench.model.facts,
+        settings={
+            "decoding": asdict(bench.decoding),
+            "embedder": bench.tools.embedder_name,
+            "seeds": plan.seeds,
+            "sizes": plan.sizes,
+            "ranks": plan.ranks,
+            "conventions": {name: w.convention for name, w in weights.items() if w.convention},
+        },
+        items=[s.id for s in task.test],
+        groups=[s.group or s.id for s in task.test],
+        probes=abilities,
+        findings=[asdict(f) for f in findings],
+        plan=plan.as_json(),
+        made=provenance() | {"machine": bench.machine},
+    )
+
+
+def _add(study: Study, cell: PlannedCell, piece: Piece) -> None:
+    """A piece into the study that is growing; a choice stands once however many cells rest on it."""
+    study.cells += piece.cells
+    study.probed += piece.probed
+    known = {c.key for c in study.choices}
+    study.choices += [c for c in piece.choices if c.key not in known]
+    study.plan["measured"][cell.label] = {
+        "method": cell.method,
+        "search": piece.search_seconds,
+        "cell": piece.cell_seconds,
+    }
+
+
+def _request_usage(completions: Sequence[Completion], result: dict[str, Any]) -> dict[str, float]:
+    """Means a request, with the standard error of its seconds (items of one batch share their seconds, and so count
+    once)."""
+    counts = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
+    usage = {name: float(np.mean([getattr(c.usage, name) for c in completions])) for name in counts}
+    batches = [f"{c.usage.seconds:.9f}" for c in completions]
+    seconds = mean_interval([[c.usage.seconds for c in completions]], batches)
+    alone, beside = result.get("latencies", []), result.get("side_latencies", [])
+    stored = ("context_seconds", "index_seconds", "retrieval_seconds", "peak_bytes")
+    return (
+        usage
+        | {name: result.get(name) or 0.0 for name in stored}
+        | {
+            "seconds_error": float(np.sqrt(seconds.total_variance)),
+            "cut_passages": sum(c.cut_passages for c in completions),
+            "cut_examples": sum(c.cut_examples for c in completions),
+            "latency_seconds": float(np.median(alone)) if alone else result.get("latency_seconds") or 0.0,
+            "latency_p95_seconds": float(np.percentile(alone, 95)) if alone else 0.0,
+            "side_latency_seconds": float(np.median(beside)) if beside else 0.0,
+        }
+    )

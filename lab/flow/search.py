@@ -1,0 +1,123 @@
+"""An arm's search on validation: its candidates scored with seed 0, and the Choice that is stored.
+
+``Search(bench).choose(method("lora"), cell, plan)`` gives the candidate for a cell and the choices it rests on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lab.flow.bench import Bench, RunSpec
+from lab.flow.families import settings_of
+from lab.flow.methods import Candidate, Method
+from lab.flow.plan import Plan, PlannedCell
+from lab.schema import LabError, TrainingFailed
+from lab.store import key_of
+from lab.study import FAILED, Choice, Trial
+
+
+class Search:
+    """Searches of one bench."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    def choose(self, m: Method, cell: PlannedCell, plan: Plan) -> tuple[Candidate, list[Choice]]:
+        """The arm's candidate for a cell, and the choices that it was taken from.
+
+        A choice made at the largest size is reused for the sizes between where the smallest size chose alike; else
+        every size has its own. The largest rank's choice serves all ranks.
+        """
+        sizes, rank = plan.sizes, plan.ranks[-1] if m.has_rank else None
+        choices = [self.choice(m, rank, sizes[-1])]
+        if m.uses_labels and cell.size != sizes[-1]:
+            choices.append(self.choice(m, rank, sizes[0]))
+            largest, smallest = (c.chosen for c in choices)
+            if smallest != largest and cell.size != sizes[0]:
+                choices.append(self.choice(m, rank, cell.size))
+        return m.with_rank(cell.rank).candidates[choices[-1].chosen], choices
+
+    def choice(self, m: Method, rank: int | None, size: int | None) -> Choice:
+        """What validation chooses for an arm at a rank and size: stored, or searched for now."""
+        ranked = m.with_rank(rank)
+        entry = self.bench.store.once(
+            "choice", self._what(ranked, size), lambda draft: self._searched(ranked, size), self.bench.machine
+        )
+        where = {"key": entry.key, "method": m.name, "size": size, "rank": rank, "model": self.bench.model.name}
+        return Choice.of(where | entry.record["result"])
+
+    def is_stored(self, m: Method, rank: int | None, size: int | None) -> bool:
+        """Whether an arm's search at a rank and size is in the store."""
+        return self.bench.store.find("choice", key_of(self._what(m.with_rank(rank), size))) is not None
+
+    def _what(self, ranked: Method, size: int | None) -> dict[str, Any]:
+        embeds = any(c.context.uses_embedder for c in ranked.candidates)
+        return {
+            "kind": "choice",
+            "task": self.bench.task.digest,
+            "model": self.bench.model.revision,
+            "size": size,
+            "seed": 0,
+            "decoding": asdict(self.bench.decoding),
+            "embedder": self.bench.tools.embedder.revision if embeds else "",
+            "candidates": [_settings(c) for c in ranked.candidates],
+        }
+
+    def _searched(self, m: Method, size: int | None) -> dict[str, Any]:
+        """Score all candidates on validation; the first of equals wins."""
+        specs = [RunSpec(c, size, 0) for c in m.candidates]
+        trials = [self._trial(number, spec) for number, spec in enumerate(specs)]
+        if all(t.failed for t in trials):
+            raise LabError(f"{m.name}: every candidate failed; the first: {trials[0].failed}")
+        best = max(trials, key=lambda t: (t.accuracy, -(t.nll or 0.0), -t.number))
+        return {
+            "trials": [asdict(t) for t in trials],
+            "chosen": best.number,
+            "at_edge": at_edge([t.settings for t in trials], best.number),
+            "still_rising": self._still_rising(best.adaptation),
+            "looks": sum(t.looks for t in trials),
+            "validation_items": len(self.bench.scoped(specs[0]).validation),
+        }
+
+    def _trial(self, number: int, spec: RunSpec) -> Trial:
+        trial, bench = Trial(number, _settings(spec.candidate), FAILED), self.bench
+        try:
+            trial.adaptation = bench.adapt(spec)
+        except TrainingFailed as error:
+            trial.failed = str(error)
+            return trial
+        entry, log = bench.evaluate(spec, "validation"), bench.log_of(trial.adaptation)
+        samples = bench.scoped(spec).validation
+        trial.evaluation, trial.accuracy = entry.key, bench.right_of(samples, entry) / len(samples)
+        trial.nll, trial.looks = log.get("validation_nll"), 1 + log.get("validation_looks", 0)
+        trial.seconds = log.get("seconds", 0.0) + entry.record["result"]["seconds"]
+        trial.stage = bench.stage_of(trial.adaptation)
+        trial.stage_seconds = bench.training_usage(trial.adaptation)["stage_seconds"]
+        trial.machine = bench.machines(entry, trial.adaptation)
+        return trial
+
+    def _still_rising(self, adaptation: str) -> bool:
+        """Whether the best checkpoint was the last look: more steps might have helped."""
+        log = self.bench.log_of(adaptation)
+        return bool(log) and log["best_step"] == log["steps"] and log.get("validation_accuracy", 1.0) < 1.0
+
+
+def _settings(candidate: Candidate) -> dict[str, Any]:
+    return {"context": settings_of(candidate.context), "weights": settings_of(candidate.weights)}
+
+
+def at_edge(settings: list[dict[str, Any]], chosen: int) -> list[str]:
+    """Axes whose chosen number is the smallest or largest of at least three tried."""
+    edges = []
+    for family in ("context", "weights"):
+        for axis in sorted({a for s in settings for a in s[family]} - {"name", "version"}):
+            tried = sorted({s[family][axis] for s in settings if _is_number(s[family].get(axis))})
+            value = settings[chosen][family].get(axis)
+            if len(tried) >= 3 and value in (tried[0], tried[-1]):
+                edges.append(f"{axis} = {value:g}")
+    return edges
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

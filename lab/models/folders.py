@@ -1,0 +1,63 @@
+"""Where a model or embedder lies: a bundled name, a folder of the user's or a Hub id; nothing here loads torch.
+
+``find_folder("nano", "--model")`` gives the folder, fetched from the Hub where the name is an id.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.schema import LabError
+
+BUNDLED = Path(__file__).parent / "bundled"
+FROM_THE_HUB = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(p.parent.name for p in BUNDLED.glob("*/pretraining.json"))
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a bundled model or embedder, else the name as a path of the user's."""
+    return BUNDLED / name if (BUNDLED / name).is_dir() else Path(name)
+
+
+def find_folder(name: str, option: str, bundled: str) -> Path:
+    """The folder that a name stands for; raises LabError for an unknown one, naming what is ``bundled``."""
+    folder = folder_of(name)
+    if folder.is_dir():
+        return folder
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return hub_folder(name, option)
+    kind = option.removeprefix("--")
+    raise LabError(f"{option} {name}: no bundled {kind} (there are {bundled}), no folder, and no Hub id (owner/name)")
+
+
+def hub_folder(name: str, option: str) -> Path:
+    """The local snapshot of a Hub repository: safetensors, tokenizer and configuration only; raises LabError where it
+    can't be had."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(FROM_THE_HUB)))
+    except Exception as error:
+        raise LabError(f"{option} {name}: can't be had from the Hub: {str(error).splitlines()[0]}") from None
+
+
+def require_loadable(folder: Path) -> None:
+    """Raise LabError where a model folder lacks config, tokenizer or safetensors weights."""
+    if not (folder / "config.json").exists():
+        raise LabError(f"{folder}: no config.json; a model folder in the transformers format is needed")
+    if not any((folder / f).exists() for f in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise LabError(
+            f"{folder}: no tokenizer (tokenizer.json); save it there with tokenizer.save_pretrained('{folder}')"
+        )
+    if not list(folder.glob("*.safetensors")):
+        pickles = [p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth"))]
+        if pickles:
+            raise LabError(
+                f"{folder}: only pickle weights ({pickles[0]}), which can run code when loaded; convert them with "
+                "save_pretrained(..., safe_serialization=True)"
+            )
+        raise LabError(f"{folder}: no .safetensors weights in it")

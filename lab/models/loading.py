@@ -1,0 +1,51 @@
+"""From a name to a model: ``load_model("nano", machine("auto"))``; ``token_counter("nano")`` needs no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from lab.files import folder_revision
+from lab.models.device import Machine
+from lab.models.folders import bundled_models, find_folder, folder_of, require_loadable
+from lab.models.local import LocalModel
+from lab.schema import LabError
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+def load_model(name: str, machine: Machine) -> LocalModel:
+    """A bundled name, a local folder or a Hub id as a model in float32 (bf16 on CUDA).
+
+    Raises LabError for a folder without config, tokenizer or safetensors weights, and for an unknown name.
+    """
+    folder = find_folder(name, "--model", " or ".join(bundled_models()))
+    require_loadable(folder)
+    revision = folder_revision(folder)
+    dtype = torch.bfloat16 if machine.device == "cuda" else torch.float32
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        network = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=dtype, trust_remote_code=False, use_safetensors=True
+        )
+    except Exception as error:
+        raise LabError(f"--model {name}: can't be loaded: {str(error).splitlines()[0]}") from None
+    if dtype != torch.float32:
+        revision = f"{revision}:{str(dtype).removeprefix('torch.')}"
+    network.generation_config.use_cache = True
+    shown = Path(name).name if Path(name).is_dir() else name
+    return LocalModel(shown, network.to(machine.device).eval(), tokenizer, machine, revision, folder)
+
+
+def token_counter(name: str) -> tuple[Callable[[str], int] | None, int | None]:
+    """A model's token counter and window from its tokenizer alone; (None, None) where it has none at hand."""
+    folder = folder_of(name)
+    if not (folder / "tokenizer.json").exists():
+        return None, None
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), int(tokenizer.model_max_length)

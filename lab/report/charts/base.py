@@ -1,0 +1,183 @@
+"""What charts share: how an arm looks, where rows come from, and the charts that a report's page keeps alive.
+
+A chart on the page is one file with a PageChart in it; no list is edited. It names the data set that feeds it, and the
+page is not written where a field that it draws is in no row::
+
+    LATENCY = PageChart("latency", "How long a request takes", "...", "...", "arms", latency_chart)
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import altair as alt
+
+import lab.report.charts
+from lab.study import Study
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7A7A7A")
+"""Okabe and Ito's, told apart by people who see few colours; marks tell arms apart without colour."""
+MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
+WELL_KNOWN = {
+    "zero_shot": (7, 0),
+    "few_shot": (4, 1),
+    "few_shot_nearest": (6, 2),
+    "rag": (0, 3),
+    "few_shot_rag": (5, 4),
+    "lora": (1, 5),
+    "rag_lora": (2, 0),
+    "study_lora": (3, 1),
+    "full": (5, 2),
+    "rag_full": (2, 3),
+    "study_full": (3, 4),
+    "majority": (7, 5),
+    "linear": (7, 0),
+}
+"""Arms that look alike in every study (places in PALETTE and MARKS), unless another of the study has the place."""
+
+Rows = Sequence[dict[str, Any]] | str
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Colour and mark of a study's arms: no two look alike while places last."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, study: Study) -> Looks:
+        """In the order of the study's arms."""
+        return cls(tuple(study.arms()))
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Places in PALETTE and MARKS: the well-known ones first, then whatever colour is free."""
+        found: dict[str, tuple[int, int]] = {}
+        for name in self.names:
+            place = WELL_KNOWN.get(name)
+            if place and place[0] not in {colour for colour, _ in found.values()}:
+                found[name] = place
+        for name in self.names:
+            if name not in found:
+                taken = {colour for colour, _ in found.values()}
+                free = [c for c in range(len(PALETTE)) if c not in taken]
+                colour = free[0] if free else len(found) % len(PALETTE)
+                marks = [m for m in range(len(MARKS)) if (colour, m) not in found.values()]
+                found[name] = (colour, marks[len(found) % len(marks)] if marks else 0)
+        return {name: found[name] for name in self.names}
+
+    def colour(self, name: str) -> str:
+        """An arm's colour; grey for an arm of no study."""
+        return PALETTE[self.places[name][0]] if name in self.places else PALETTE[-1]
+
+    def mark(self, name: str) -> str:
+        """An arm's mark."""
+        return MARKS[self.places[name][1]] if name in self.places else MARKS[0]
+
+    def of_arm(self, name: str) -> dict[str, str]:
+        """Both, as rows hold them."""
+        return {"colour": self.colour(name), "mark": self.mark(name)}
+
+    def __hash__(self) -> int:
+        return hash(self.names)
+
+
+PERCENT_AXIS = alt.Axis(labelExpr="datum.value + ' %'", tickCount=5)
+COLOUR, SHAPE = alt.Color("colour:N", scale=None), alt.Shape("mark:N", scale=None)
+
+
+def data_of(rows: Rows) -> alt.NamedData | alt.InlineData:
+    """The rows themselves, or the name of the data set that the page fills."""
+    return alt.NamedData(name=rows) if isinstance(rows, str) else alt.InlineData(values=list(rows))
+
+
+def percent(field: str, title: str = "") -> dict[str, Any]:
+    """An encoding of shares in percent, from 0 to 100."""
+    return {
+        "shorthand": f"{field}:Q",
+        "scale": alt.Scale(domain=[0, 100]),
+        "title": title,
+        "axis": PERCENT_AXIS,
+    }
+
+
+@dataclass(frozen=True)
+class PageChart:
+    """A chart of the report's page that follows its controls."""
+
+    name: str
+    heading: str
+    says: str
+    """One or two sentences: what there is to see."""
+    aria: str
+    """The same for people who do not see it, and where the numbers stand."""
+    data: str
+    """The data set of the page that feeds it: ``arms``, ``sizes`` or ``lines``."""
+    draw: Callable[[str, Looks, Sequence[int]], alt.TopLevelMixin]
+    """From the data set's name, the arms' looks and the data sizes."""
+    place: str = "own"
+    """``own``: a section of its own; ``quality`` or ``costs``: within that section."""
+    order: int = 50
+    """Among the charts of a place, smallest first."""
+    fits: Callable[[Study], bool] = lambda study: True
+    """Whether there is anything to see in a study."""
+
+
+@lru_cache(maxsize=1)
+def page_charts() -> tuple[PageChart, ...]:
+    """Every PageChart of this package's files, in order."""
+    found = []
+    for info in pkgutil.iter_modules(lab.report.charts.__path__):
+        module = importlib.import_module(f"{lab.report.charts.__name__}.{info.name}")
+        found += [value for value in vars(module).values() if isinstance(value, PageChart)]
+    return tuple(sorted(found, key=lambda c: (c.order, c.name)))
+
+
+def fields_of(spec: Any) -> set[str]:
+    """Fields of the data that a Vega-Lite specification encodes, those that it computes itself left out."""
+    drawn: set[str] = set()
+    made: set[str] = set()
+
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            for channel in part.get("encoding", {}).values():
+                for entry in channel if isinstance(channel, list) else [channel]:
+                    if isinstance(entry.get("field"), str):
+                        drawn.add(entry["field"])
+            for step in part.get("transform", []):
+                made.update(w["as"] for w in step.get("window", []))
+            for value in part.values():
+                walk(value)
+        elif isinstance(part, list):
+            for value in part:
+                walk(value)
+
+    walk(spec)
+    return drawn - made
+
+
+def require_fields(chart: PageChart, spec: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
+    """Raise ValueError where a chart of the page would come out empty: no rows, or a field that no row has."""
+    rows = list(rows)
+    if not rows:
+        raise ValueError(f"chart {chart.name}: its data set {chart.data!r} is empty")
+    lacking = fields_of(spec) - set(rows[0])
+    if lacking:
+        has = ", ".join(sorted(rows[0]))
+        raise ValueError(
+            f"chart {chart.name}: no row of {chart.data!r} has {', '.join(sorted(lacking))}; there is {has}"
+        )
+
+
+def svg(chart: alt.LayerChart | alt.FacetChart, width: int = 640) -> str:
+    """The chart as an SVG file on white, for Markdown and for pages without script; a faceted one keeps its panels' own
+    width."""
+    import vl_convert
+
+    sized = chart if isinstance(chart, alt.FacetChart) else chart.properties(width=width)
+    return vl_convert.vegalite_to_svg(sized.configure(background="white").to_dict())

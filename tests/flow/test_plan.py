@@ -1,0 +1,136 @@
+"""Plans and budgets: whole cells go, dearest first; never an arm, never the second seed."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+import lab.context
+import lab.weights
+from lab.flow.families import members
+from lab.flow.methods import CANDIDATES, method, presets
+from lab.flow.plan import apply_budget, expand, parse_budget
+from lab.schema import LabError
+from tests.conftest import make_task
+
+TASK = make_task(200)
+
+
+def planned(seconds=None, **changes):
+    axes = {"names": ["zero_shot", "lora"], "ranks": [4, 16], "sizes": [50, 100], "seeds": 3} | changes
+    plan = expand(**axes, task=TASK)
+    plan.seconds = {
+        c: (seconds or (lambda c: 1.0 if c.method == "zero_shot" else float(c.size)))(c) for c in plan.cells
+    }
+    plan.search_seconds = {(m.name, 100): 10.0 for m in plan.methods}
+    return plan
+
+
+def test_axes_expand_only_where_they_change_something():
+    plan = planned()
+    assert [c for c in plan.cells if c.method == "zero_shot"] == [plan.cells[0]] and plan.cells[0].size is None
+    assert len([c for c in plan.cells if c.method == "lora"]) == 2 * 2 * 3
+    assert len(expand(["few_shot"], [4, 16], [50], 3, TASK).cells) == 3
+    assert plan.cells[-1].label == "lora rank 16 size 100 seed 2"
+
+
+def test_every_arm_gets_the_same_number_of_looks():
+    for m in presets().values():
+        assert len(set(m.candidates)) == len(m.candidates) == CANDIDATES, m.name
+
+
+def test_pairs_by_the_classes_own_names_get_the_grid_of_their_preset():
+    contexts, weights = members(lab.context), members(lab.weights)
+    for left, right in product(contexts, weights):
+        m = method(f"{left}+{right}")
+        if not contexts[left]().is_control:
+            assert len(set(m.candidates)) == CANDIDATES, m.name
+    assert method("passages+frozen").candidates == method("rag").candidates
+    assert method("none+dora").candidates == method("dora").candidates
+    assert method("passages+lora").candidates == method("rag_lora").candidates
+
+
+def test_presets_are_derived_from_the_two_families():
+    """Every context before every trained method, with and without a reading of the documents first."""
+    frozen = {n for n, m in presets().items() if not m.trains}
+    assert frozen == {"zero_shot", "few_shot", "few_shot_nearest", "rag", "few_shot_rag"}
+    trained = [w for w, kind in members(lab.weights).items() if kind.trains]
+    for weights in trained:
+        assert {weights, f"study_{weights}", f"rag_{weights}", f"few_shot_{weights}"} <= set(presets())
+    assert len(presets()) == len(frozen) * (1 + 2 * len(trained))
+    assert presets()["rag"].needs_documents and presets()["study_dora"].needs_documents
+    assert not presets()["dora"].needs_documents
+
+
+def test_one_arm_under_two_names_is_refused():
+    with pytest.raises(LabError, match="rag and passages\\+frozen are one arm|passages\\+frozen and rag are one arm"):
+        expand(["rag", "passages+frozen"], [16], [50], 1, TASK)
+
+
+def test_rates_of_lora_and_full_are_their_own():
+    lora, full = ({c.weights.learning_rate for c in method(n).candidates} for n in ("lora", "full"))
+    assert lora != full and max(full) < max(lora)
+
+
+def test_no_budget_drops_nothing_and_a_large_one_neither():
+    for budget in (None, 1e9):
+        plan = planned()
+        apply_budget(plan, budget)
+        assert plan.dropped == []
+
+
+@pytest.mark.parametrize("budget", [1020, 700, 420, 260])
+def test_a_budget_drops_the_dearest_but_never_an_arm_or_the_second_seed(budget):
+    plan = planned()
+    before = set(plan.cells)
+    apply_budget(plan, budget)
+    assert plan.total_seconds <= budget
+    assert set(plan.cells) | set(plan.dropped) == before
+    headline = [c for c in plan.cells if c.method == "lora" and c.size == 100 and c.rank == 16]
+    assert {0, 1} <= {c.seed for c in headline}
+    assert any(c.method == "zero_shot" for c in plan.cells)
+    dropped = [plan.seconds[c] for c in plan.dropped]
+    assert dropped == sorted(dropped, reverse=True)
+
+
+def test_a_size_that_is_dropped_whole_needs_no_search():
+    plan = planned()
+    plan.search_seconds[("lora", 50)] = 100.0
+    assert plan.searching("lora") == 110.0
+    plan.cells = [c for c in plan.cells if c.size != 50]
+    assert plan.searching("lora") == 10.0
+
+
+def test_seeds_of_a_rank_go_together_highest_first():
+    plan = planned(lambda c: 0.0 if c.method == "zero_shot" else c.size + [3.0, 0.0, 1.0][c.seed])
+    apply_budget(plan, plan.total_seconds - 1)
+    assert [(c.rank, c.size, c.seed) for c in plan.dropped] == [(4, 100, 2)]
+
+
+def test_a_budget_below_the_smallest_honest_plan_is_refused():
+    with pytest.raises(LabError, match="raise the budget"):
+        apply_budget(planned(), 100)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("20m", 1200), ("90s", 90), ("1.5h", 5400), ("", None)])
+def test_budgets_are_read(text, seconds):
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["20", "m", "-5m", "x"])
+def test_bad_budgets_are_refused(text):
+    with pytest.raises(LabError, match="--budget"):
+        parse_budget(text)
+
+
+def test_bad_axes_list_what_is_valid():
+    with pytest.raises(LabError, match="unknown method 'loar'; one of zero_shot, few_shot"):
+        expand(["loar"], [16], [50], 3, TASK)
+    with pytest.raises(LabError, match="--sizes 5000"):
+        expand(["lora"], [16], [5000], 3, TASK)
+    with pytest.raises(LabError, match="--ranks 0"):
+        expand(["lora"], [0], [50], 3, TASK)
+    with pytest.raises(LabError, match="needs documents"):
+        expand(["rag"], [16], [20], 3, make_task(documents=False))
+    assert method("nearest+full").candidates[0].weights.name == "full"
