@@ -125,6 +125,48 @@ def test_import_check_and_decide_end_to_end(lab, tmp_path):
     assert "removed" in lab("prune", "--everything")[1]
 
 
+def test_another_model_stands_beside_at_its_own_price(lab, tmp_path):
+    """Two runs on the same data become one study as deployed, and a named price holds for one model only."""
+    from dataclasses import replace
+
+    from lab.study import Study
+
+    write_task(make_task(60), tmp_path / "t")
+    for out in ("one", "two"):
+        status, _, err = lab(
+            "decide",
+            "t",
+            "--methods",
+            "zero_shot,rag",
+            "--seeds",
+            "1",
+            "--sizes",
+            "20",
+            "--no-forgetting",
+            "--out",
+            out,
+        )
+        assert status == 0, err
+    # The second stands for another model: what is told apart is its name and revision.
+    study = Study.load(tmp_path / "two" / "study.json")
+    study = replace(study, model=study.model | {"name": "gpt-x", "revision": "2026-11-26"})
+    for measured in (*study.cells, *study.choices):
+        measured.model = "gpt-x" if measured.model else ""
+    study.save(tmp_path / "two" / "study.json")
+    assert "can't be one" in one_line(lab("keep", "one", "two", "--out", "both")[2])
+    status, _, err = lab("keep", "one", "two", "--as-deployed", "--out", "both")
+    assert status == 0, err
+    status, out, err = lab("report", "both", "--price", "gpt-x=gpt-4-1-mini", "--price", "h100-specialty")
+    assert status == 0, err
+    decision = json.loads((tmp_path / "both" / "decision.json").read_text())
+    assert decision["settings"]["price_per_hour_usd"] == 2.5
+    assert decision["settings"]["by_arm"]["gpt-x"]["hosting"] == "api"
+    assert {a["name"] for a in decision["arms"]} >= {"rag", "rag on gpt-x"}
+    page = (tmp_path / "both" / "report.html").read_text()
+    assert "Beside it, as deployed and not matched: gpt-x" in page and "Compared as deployed, not matched" in page
+    assert "unknown: not in the table" in one_line(lab("report", "both", "--price", "gpt-x=unknown")[2])
+
+
 def test_texts_of_a_task_are_data_never_markup(lab, tmp_path):
     from dataclasses import replace
 

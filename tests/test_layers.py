@@ -71,6 +71,13 @@ def test_nothing_is_added_at_the_top():
     assert not [p for p in LAB.iterdir() if p.is_file() and p.suffix not in (".py", "")]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/DESIGN.md"])
+def test_the_map_has_every_room(page):
+    text = (LAB.parent / page).read_text(encoding="utf-8")
+    for room in FLOOR.keys() - {"__main__"}:
+        assert f"{room}/" in text or f"{room}.py" in text, f"{page} does not name {room}"
+
+
 @pytest.mark.parametrize("room", LIGHT)
 def test_light_rooms_never_load_torch(room):
     """Every module of the room in one process; ``python -X importtime`` shows who is to blame."""

@@ -3,8 +3,8 @@ counted.
 
 ``Shape.of(config)`` reads any Llama-type ``config.json``; formulas count a multiplication and an addition as two::
 
-forward a token   2 N + 4 L h t        (t: mean number of positions attended to; N includes the output head's h V only
-where logits are computed)
+    forward a token   2 N + 4 L h t        (t: mean number of positions attended to; N has the head's h V only
+                                            where logits are computed)
     full fine-tuning  3 x forward          (Kaplan et al. 2020: 6 N)
     LoRA              2 x forward + 6 P    (no weight gradients of the base: 4 N + 6 P)
     frozen layers     forward, and 2 x that of the layers above them

@@ -117,11 +117,6 @@ def cache_bytes(shape: Shape, rows: int, tokens: int, bytes_each: float = 2.0) -
     return 2 * shape.layers * rows * tokens * shape.key_value_heads * shape.head_width * bytes_each
 
 
-def forecast_serving(shape: Shape, *, rows: int, tokens: int, bytes_each: float = 2.0) -> float:
-    """Weights and KV cache."""
-    return shape.parameters * bytes_each + cache_bytes(shape, rows, tokens, bytes_each)
-
-
 def known_shapes() -> dict[str, tuple[Shape, float]]:
     """{name: (shape, published parameters in billions)} of public models (``lab/measure/shapes.toml``)."""
     table = tomllib.loads(files("lab.measure").joinpath("shapes.toml").read_text(encoding="utf-8"))

@@ -63,10 +63,6 @@ class Comparison:
         """Upper end of the 95 % interval (never above 1)."""
         return min(1.0, self.difference + self.half_width((1 - CONFIDENCE) / 2))
 
-    def lower_bound(self, alpha: float) -> float:
-        """One-sided lower bound at level ``alpha``."""
-        return self.difference - self.half_width(alpha)
-
     @property
     def p(self) -> float:
         """Two-sided p-value of no difference: the level whose interval just touches 0."""

@@ -143,7 +143,7 @@ def build_shard(recipe: Recipe, tokenizer, english: list[str], number: int) -> t
                 chosen.append((kind, source.draw(kind)))
                 drawn[kind] += sum(len(text) for text, _ in chosen[-1][1]) // 4
             rng.shuffle(chosen)
-            waiting = encode_documents(tokenizer, [pieces for _, pieces in chosen])
+            waiting = encode_pieces(tokenizer, [pieces for _, pieces in chosen])
         fitting = next((i for i, (ids, _) in enumerate(waiting) if column + len(ids) <= width), None)
         if column and fitting is None:
             row, column = row + 1, 0
@@ -157,7 +157,7 @@ def build_shard(recipe: Recipe, tokenizer, english: list[str], number: int) -> t
     return tokens, weights
 
 
-def encode_documents(tokenizer, batch: list[list[Piece]]) -> list[tuple[list[int], list[int]]]:
+def encode_pieces(tokenizer, batch: list[list[Piece]]) -> list[tuple[list[int], list[int]]]:
     """Token ids and weights of each document, begin and end tokens included."""
     pieces = [piece for document in batch for piece in document]
     encoded = tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]

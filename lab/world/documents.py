@@ -1,11 +1,10 @@
 """One builder for each kind of pretraining document; each returns weighted pieces of text.
 
 A piece is ``(text, weight)``: random names in a context can't be foreseen and count little, answers count much
-(two to six questions on one context and ten times the weight on the answers taught most per token, measured in
-``shared/notes-science.md``)::
+(two to six questions on one context and ten times the weight on the answers taught most per token)::
 
-[("Passage: The mayor of Quenford is ...", CONTEXT), ("Input: Who ...?\\nOutput:", CONTEXT), (" Ida Skelman\\n\\n",
-ANSWER)]
+    [("Passage: The mayor of Quenford is ...", CONTEXT), ("Input: Who ...?\\nOutput:", CONTEXT),
+     (" Ida Skelman\\n\\n", ANSWER)]
 """
 
 from __future__ import annotations

@@ -260,7 +260,6 @@ RELATIONS: tuple[Relation, ...] = (
     ),
 )
 
-BY_NAME = {r.name: r for r in RELATIONS}
 SUBJECT_KINDS = ("person", "organisation", "place", "device")
 PRODUCTS = "paper, glass, bricks, candles, maps, ropes, tiles, clocks, pens, carpets, barrels, wool, soap, paint, seeds, lenses, bells, boots, salt, tea".split(
     ", "

@@ -66,7 +66,7 @@ SIZES = {
 }
 
 
-class TrainingData:
+class Batches:
     """Batches by step number: the first stage's shards, then the final stage's."""
 
     def __init__(self, config: PretrainConfig, tokenizer, english: list[str]) -> None:
@@ -165,7 +165,7 @@ def pretrain(
     stretch = {"tokens_planned": config.tokens, "corpus": CORPUS_VERSION}
     if not progress["stretches"] or stretch.items() - progress["stretches"][-1].items():
         progress["stretches"].append({"from_step": progress["step"]} | stretch)
-    data = TrainingData(config, tokenizer, english)
+    data = Batches(config, tokenizer, english)
     forward = torch.compile(model) if compile_model else model
     autocast = torch.autocast(machine.device, torch.bfloat16) if machine.dtype == "bfloat16" else nullcontext()
     started, saved, seconds_before = time.time(), time.time(), progress["seconds"]

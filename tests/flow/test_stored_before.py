@@ -14,10 +14,13 @@ from lab.decide import Settings, decide
 from lab.flow.bench import Bench, RunSpec
 from lab.flow.families import member_from
 from lab.flow.methods import Candidate, method
+from lab.flow.probing import Prober
 from lab.flow.search import Search
 from lab.store import COMMITTED, Store
 from lab.study import Study
 from lab.tasks.task import load_task
+from lab.world.general import general_texts
+from lab.world.probes import probe
 
 STUDIES = sorted(p.parent for p in COMMITTED.rglob("decision.json"))
 BUNDLED = [p for p in STUDIES if p.parent == COMMITTED and p.name in ("triage", "handbook", "reply")]
@@ -54,6 +57,19 @@ def test_keys_of_stored_results_are_the_same(nano, tmp_path, folder):
         m = method(choice.method)
         assert Search(bench).is_stored(m, choice.rank, choice.size)
         assert Search(bench).choice(m, choice.rank, choice.size) == choice
+
+
+@pytest.mark.parametrize("folder", BUNDLED, ids=lambda p: p.name)
+def test_probes_are_asked_as_before(nano, tmp_path, folder):
+    """The world's items are drawn as ever: what the base and the trained models answered is found."""
+    study, prober = Study.load(folder / "study.json"), Prober(nano, Store(tmp_path))
+    for name, told in study.probes.items():
+        assert prober.base(probe(name)).key == told["evaluation"]
+    for probed in study.probed:
+        if probed.outcomes and not probed.in_context and not probed.method:
+            assert prober.base(probe(probed.probe)).key == probed.evaluation
+        elif probed.nats and not probed.method:
+            assert prober.likelihood(general_texts(nano, None)).key == probed.evaluation
 
 
 def test_an_unknown_schema_says_so(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lab.context.base import Tools
+from lab.flow.bench import Bench
 from lab.flow.plan import expand
 from lab.flow.runner import Runner
 from lab.models.device import machine
@@ -25,7 +26,7 @@ def test_the_flow_runs_in_bf16_on_cuda(tmp_path):
     model = load_model("nano", here)
     task, store = make_task(120), Store(tmp_path, committed=None)
     plan = expand(["zero_shot", "few_shot", "rag", "lora", "rag_lora", "full"], [4], [60], 2, task)
-    study = Runner(task, model, store, Tools(cache=store.cache)).run(plan)
+    study = Runner(Bench(task, model, store, Tools(cache=store.cache))).run(plan)
     assert {c.method for c in study.cells} >= {"zero_shot", "rag", "lora", "full"}
     assert all(len(c.outcomes) == len(task.test) for c in study.cells)
     assert next(c for c in study.cells if c.method == "rag_lora" and c.control == "oracle").accuracy > 0.5

@@ -29,6 +29,8 @@ def rich_study() -> Study:
             right = outcomes(0.8 if name == "lora" else 0.5, 200, seed + rank)
             study.probed.append(Probed("word_operations", "words", name, seed, 400, rank, outcomes=right))
     study.probed.append(Probed("word_operations", "words", outcomes=outcomes(0.9, 200, 77)))
+    for measured in (*study.cells, *study.probed):
+        measured.model = study.model["name"]
     study.plan = {"dropped": []}
     study.settings = {
         "seeds": 3,

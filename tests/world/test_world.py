@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from lab.models.device import machine
 from lab.tasks.check import check_task
 from lab.tasks.task import load_task, write_task
-from lab.world.corpus import MIX, DocumentSource, Recipe, build_shard, encode_documents
+from lab.world.corpus import MIX, DocumentSource, Recipe, build_shard, encode_pieces
 from lab.world.documents import ANSWER
-from lab.world.facts import BY_NAME
+from lab.world.facts import RELATIONS
 from lab.world.names import NameMaker, part_of
 from lab.world.operations import OPERATIONS
 from lab.world.pretrain import PretrainConfig, pretrain, schedule
@@ -112,7 +112,7 @@ def test_shards_are_a_function_of_their_number(nano):
 
 
 def test_answers_carry_the_weight(nano):
-    ids, weights = encode_documents(nano.tokenizer, [[("Input: who?\nOutput:", 1), (" Ida\n\n", ANSWER)]])[0]
+    ids, weights = encode_pieces(nano.tokenizer, [[("Input: who?\nOutput:", 1), (" Ida\n\n", ANSWER)]])[0]
     answer = [i for i, w in zip(ids, weights) if w == ANSWER]
     assert nano.tokenizer.decode(answer).strip().startswith("Ida") and weights[0] == 0
 
@@ -154,7 +154,8 @@ def test_every_handbook_answer_stands_in_its_document():
     task = generate("handbook", SMALL)
     texts = {d.id: d.text for d in task.documents}
     assert all(s.target in texts[s.evidence[0]] for s in (*task.train, *task.test))
-    assert any(BY_NAME["warden"].questions[0].split("{s}")[0] in s.input for s in generate("handbook").test)
+    warden = next(r for r in RELATIONS if r.name == "warden")
+    assert any(warden.questions[0].split("{s}")[0] in s.input for s in generate("handbook").test)
 
 
 @pytest.mark.parametrize("name", PROBES)
