@@ -35,8 +35,8 @@ class Cell:
     size: int | None = None
     rank: int | None = None
     control: str = ""
-    """Empty for an arm; ``oracle`` or ``random`` for a control with other passages; ``baseline`` for no language
-    model."""
+    """Empty for an arm; ``oracle`` or ``random`` for a control with other passages;
+    ``baseline`` for no language model."""
     context: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
     model: str = ""
@@ -54,15 +54,15 @@ class Cell:
     machine: str = ""
     """Where the seconds were measured."""
     outcomes: str = ""
-    """One letter an item, in the order of ``Study.items``: c(orrect) w(rong) m(alformed) t(runcated) r(efused)
-    e(rror)."""
+    """One letter an item, in the order of ``Study.items``:
+    c(orrect) w(rong) m(alformed) t(runcated) r(efused) e(rror)."""
     parts: dict[str, list[float]] = field(default_factory=dict)
     validation: float | None = None
     """Accuracy on the arm's own validation items."""
     validation_evaluation: str = ""
     usage: dict[str, float] = field(default_factory=dict)
-    """Means a request (prompt_tokens, cached_tokens, completion_tokens, seconds) and totals of the training
-    (training_*, stage_*)."""
+    """Means a request (prompt_tokens, cached_tokens, completion_tokens,
+    seconds) and totals of the training (training_*, stage_*)."""
     recall: dict[str, float] = field(default_factory=dict)
     """Share of items with a gold document among the first k passages, by k."""
 

@@ -106,8 +106,8 @@ def _parameter(field: Field, kind: Any) -> inspect.Parameter:
 
 
 def priced(chosen: dict[str, Any], price: list[str], table: Path | None) -> Settings:
-    """Settings with named prices filled in, for all arms or (``ARM=NAME``) for one; raises LabError for an unknown
-    name."""
+    """Settings with named prices filled in, for all arms or (``ARM=NAME``) for one;
+    raises LabError for an unknown name."""
     from lab.measure.prices import price_fields
 
     by_arm: dict[str, dict[str, Any]] = {}

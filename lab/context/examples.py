@@ -27,8 +27,8 @@ class FixedExamples(Context):
 
     k: int = 6
     order: str = "spread"
-    """``spread`` takes targets in turn, so that every label is shown where there is room; ``drawn`` keeps the draw's
-    order."""
+    """``spread`` takes targets in turn, so that every label is shown where there is room;
+    ``drawn`` keeps the draw's order."""
 
     def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
         """Numbers of examples, in both wordings where there are looks for it."""

@@ -25,8 +25,8 @@ class Passages(Context):
 
     k: int = 3
     mode: str = "hybrid"
-    """``dense`` (FAISS), ``lexical`` (BM25), ``hybrid`` (reciprocal rank fusion of both), or the controls ``oracle``
-    and ``random``."""
+    """``dense`` (FAISS), ``lexical`` (BM25), ``hybrid`` (reciprocal rank fusion of both),
+    or the controls ``oracle`` and ``random``."""
     chunk_tokens: int = 120
     overlap_tokens: int = 20
     examples: int = 0

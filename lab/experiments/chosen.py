@@ -32,8 +32,8 @@ def chosen_candidate(bench: Bench, name: str, size: int, sizes: Sequence[int]) -
 
 
 def spare_items(bench: Bench, spec: RunSpec) -> tuple[Sample, ...]:
-    """Labelled items (and whole groups) that the spec's draw leaves out; its own validation items where too few are
-    left."""
+    """Labelled items (and whole groups) that the spec's draw leaves out;
+    its own validation items where too few are left."""
     drawn = bench.scoped(spec)
     used = {s.group or s.id for s in drawn.labelled}
     spare = tuple(s for s in bench.task.labelled if (s.group or s.id) not in used)[:SPARE_ITEMS]

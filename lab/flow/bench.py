@@ -333,8 +333,8 @@ def _has_weights(entry: Entry) -> bool:
 
 
 def decoding_for(task: Task, model: LocalModel) -> Decoding:
-    """Room for the longest labelled target and a half more, at most half the window; stops at a line end where no
-    target has one."""
+    """Room for the longest labelled target and a half more, at most half the window;
+    stops at a line end where no target has one."""
     longest = max(len(model.encode_target(s.target)) for s in task.labelled)
     lines = any("\n" in s.target for s in task.labelled)
     blank = any("\n\n" in s.target for s in task.labelled)

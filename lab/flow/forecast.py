@@ -57,8 +57,8 @@ class Forecast:
         return float(np.mean([len(e) for e in encoded])), float(shared)
 
     def _written_tokens(self, spec: RunSpec) -> float:
-        """Mean tokens of a completion: a trained model writes what it was taught, a frozen one may run on to the limit,
-        so it is asked."""
+        """Mean tokens of a completion: a trained model writes what it was taught,
+        a frozen one may run on to the limit, so it is asked."""
         if spec.candidate.weights.trains:
             return self.bench.tokens_a_target
         prompts = [(str(n), p) for n, p in enumerate(self.bench.prompts(spec, "test", WRITTEN))]
@@ -85,8 +85,8 @@ class Forecast:
         return requests * each
 
     def training(self, spec: RunSpec) -> float:
-        """Seconds of one adaptation, its validation looks included; a reading of the documents counts once an arm, in
-        its search."""
+        """Seconds of one adaptation, its validation looks included;
+        a reading of the documents counts once an arm, in its search."""
         weights = spec.candidate.weights
         if not weights.trains:
             return 0.0
@@ -154,8 +154,8 @@ class Forecast:
         return stages + sum(trials)
 
     def memory(self, cell: PlannedCell) -> float | None:
-        """Peak bytes of a cell's work beyond the loaded model: its training, or completing a batch; None for a shape
-        the formulas don't know."""
+        """Peak bytes of a cell's work beyond the loaded model: its training, or completing a batch;
+        None for a shape the formulas don't know."""
         model = self.bench.model
         try:
             shape = Shape.of(model.config.to_dict())

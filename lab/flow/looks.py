@@ -23,8 +23,8 @@ def note_test_look(home: Path, task: Task, what: str) -> int:
 
 
 def count_test_looks(store, study) -> int:
-    """How many specs have been completed on exactly these test items, ever, in this store, and how often a person
-    looked: each is a look."""
+    """How many specs have been completed on exactly these test items, ever, in this store,
+    and how often a person looked: each is a look."""
     keys = {c.evaluation for c in study.cells if c.evaluation}
     wanted = {
         e.record["what"]["items"] for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.key in keys

@@ -87,8 +87,8 @@ def candidates_of(context: Context, weights: Weights) -> tuple[Candidate, ...]:
 
 @lru_cache(maxsize=1)
 def presets() -> dict[str, Method]:
-    """All derived methods by name: contexts alone (``rag``), and before trained weights (``lora``, ``rag_lora``,
-    ``rag_study_lora``)."""
+    """All derived methods by name: contexts alone (``rag``), and before trained weights (``lora``,
+    ``rag_lora``, ``rag_study_lora``)."""
     contexts = [c for c in members(lab.context).values() if not c().is_control]
     contexts.sort(key=lambda c: (not c.bare, c.needs_documents))
     found: dict[str, Method] = {}
@@ -105,8 +105,8 @@ def _variants(context: type[Context]) -> dict[str, dict[str, Any]]:
 
 
 def method(name: str) -> Method:
-    """A preset, or ``context+weights`` by the classes' names; raises LabError for anything else, listing what there
-    is."""
+    """A preset, or ``context+weights`` by the classes' names;
+    raises LabError for anything else, listing what there is."""
     if name in presets():
         return presets()[name]
     contexts, weights = members(lab.context), members(lab.weights)

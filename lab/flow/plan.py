@@ -67,8 +67,8 @@ class Plan:
         return cell.size in (None, self.sizes[-1])
 
     def is_probed(self, cell: PlannedCell) -> bool:
-        """Forgetting is measured at the largest size: of every training, and once of each context that puts something
-        into the prompt."""
+        """Forgetting is measured at the largest size: of every training,
+        and once of each context that puts something into the prompt."""
         first = self.method(cell.method).candidates[0]
         return self.at_largest(cell) and (first.weights.trains or (cell.seed == 0 and not first.context.bare))
 

@@ -59,8 +59,8 @@ class Prober:
         return self._answers(asked, _placed_items(asked, fitted), "", self._itself)
 
     def likelihood(self, general: General, adaptation: str = "", adapted: Adapted | None = None) -> Entry:
-        """How likely general texts are to the base (no adaptation) or an adapted model: ``nats``, ``tokens`` and ``kl``
-        of each text."""
+        """How likely general texts are to the base (no adaptation) or an adapted model:
+        ``nats``, ``tokens`` and ``kl`` of each text."""
         what = {
             "kind": "evaluation",
             "model": self.model.revision,
@@ -163,8 +163,8 @@ class ProbeSet:
 def forgetting_probes(
     model: LocalModel, own: Sequence[Probe] = (), general: General | None = None, items: int = ITEMS
 ) -> ProbeSet:
-    """What is asked before and after a training of this model: skills, facts where it knows the world's, and the user's
-    own probes."""
+    """What is asked before and after a training of this model: skills,
+    facts where it knows the world's, and the user's own probes."""
     names = (*SKILLS, *(FACTS if model.pretraining else ()))
     return ProbeSet((*(probe(n, items) for n in names), *own), general)
 

@@ -237,8 +237,8 @@ def _add(study: Study, cell: PlannedCell, piece: Piece) -> None:
 
 
 def _request_usage(completions: Sequence[Completion], result: dict[str, Any]) -> dict[str, float]:
-    """Means a request, with the standard error of its seconds (items of one batch share their seconds, and so count
-    once)."""
+    """Means a request, with the standard error of its seconds (items
+    of one batch share their seconds, and so count once)."""
     counts = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
     usage = {name: float(np.mean([getattr(c.usage, name) for c in completions])) for name in counts}
     batches = [f"{c.usage.seconds:.9f}" for c in completions]

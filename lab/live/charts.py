@@ -32,8 +32,8 @@ class LiveChart:
 
 
 def live(chart: Callable[..., alt.TopLevelMixin], rows: Sequence[dict[str, Any]], *others: Any) -> LiveChart:
-    """``chart(rows, *others)`` for a function of ``lab.report.charts``, its drawing kept for the same ``others``
-    (hashable)."""
+    """``chart(rows, *others)`` for a function of ``lab.report.charts``,
+    its drawing kept for the same ``others`` (hashable)."""
     drawing = _drawing(chart, others)
     data = [d | {"values": list(rows)} if d["name"] == ROWS else d for d in drawing["data"]]
     return LiveChart(json.dumps(drawing | {"data": data}, allow_nan=False))

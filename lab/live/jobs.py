@@ -47,8 +47,8 @@ class Job:
 
     @property
     def progress(self) -> dict[str, Any]:
-        """``cells_done``, ``cells``, ``stage``, ``done``, ``total``, ``elapsed_seconds``, ``left_seconds``; empty
-        before it is known."""
+        """``cells_done``, ``cells``, ``stage``, ``done``, ``total``, ``elapsed_seconds``, ``left_seconds``;
+        empty before it is known."""
         return self._read("progress.json")
 
     @property
@@ -137,8 +137,8 @@ def planned(home: Path, arguments: list[str], state: str = "") -> dict[str, Any]
 
 
 def _decide_behind(home: Path, arguments: list[str], output: IO[str]) -> dict[str, Any]:
-    """Start ``lab decide`` beside the notebooks, which go first wherever both want the processor; its ``pid`` and when
-    it was ``created``."""
+    """Start ``lab decide`` beside the notebooks, which go first wherever both want the processor;
+    its ``pid`` and when it was ``created``."""
     child = subprocess.Popen(
         [sys.executable, "-m", "lab", "decide", *arguments],
         stdout=output,

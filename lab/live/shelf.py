@@ -35,8 +35,8 @@ class Shelf:
 
     @classmethod
     def read(cls, store: Store, folders: Sequence[Path] = (Path("lab-reports"),)) -> Shelf:
-        """Every study.json of the store, of ``folders`` and of the committed reports; a damaged one is named, the rest
-        is read."""
+        """Every study.json of the store, of ``folders`` and of the committed reports;
+        a damaged one is named, the rest is read."""
         shelf = cls()
         places = [
             (store.home / "studies", False),
@@ -74,8 +74,8 @@ class Shelf:
 
 
 def written(store: Store, name: str, folders: Sequence[Path] = (Path("lab-reports"),)) -> dict[str, Path]:
-    """{folder name: path} of every file of this name (``sweep.json``, ``why.json``) in the reports at hand, own before
-    committed."""
+    """{folder name: path} of every file of this name (``sweep.json``,
+    ``why.json``) in the reports at hand, own before committed."""
     places = [*folders, *([store.committed] if store.committed else [])]
     found: dict[str, Path] = {}
     for place in places:

@@ -15,8 +15,8 @@ from lab.study import Study, Trial
 
 
 def trial_rows(study: Study, axis: str) -> list[dict[str, Any]]:
-    """Validation accuracy of every trial that differs in a context setting such as ``k`` or ``examples``, at the
-    largest size searched."""
+    """Validation accuracy of every trial that differs in a context setting such as ``k`` or ``examples``,
+    at the largest size searched."""
     return [
         {
             "method": study.name_of(choice),

@@ -46,8 +46,8 @@ def load(folder: str) -> tuple[Task | None, str]:
 def memory_rows(
     config: bytes | None, methods: Sequence[str], batch: int, sequence: int, rank: int, checkpointing: bool
 ) -> tuple[list[dict[str, Any]], str]:
-    """Training memory in GiB by method, of an uploaded ``config.json`` (Llama-3.1-8B's shape without one); or what is
-    wrong with it."""
+    """Training memory in GiB by method, of an uploaded ``config.json`` (Llama-3.1-8B's shape without one);
+    or what is wrong with it."""
     try:
         shape = Shape.of(json.loads(config) if config else LLAMA_8B)
     except (ValueError, LabError) as error:

@@ -96,8 +96,8 @@ class Arm:
 
 
 def best_rank(study: Study, name: str, size: int | None) -> int | None:
-    """The rank with the highest mean validation accuracy among those with the most seeds at a size; the smallest of
-    equals."""
+    """The rank with the highest mean validation accuracy among those
+    with the most seeds at a size; the smallest of equals."""
     scores = {}
     found = {rank: study.cells_of(name, size, rank) for rank in study.ranks(name)}
     most = max((len(cells) for cells in found.values()), default=0)
@@ -117,8 +117,8 @@ def arm_of(
 
 
 def arms_at(study: Study, size: int | None = None, rank: int | None = None) -> list[Arm]:
-    """All arms at a size (the largest by default); at ``rank`` where an arm was run with it, else at its best by
-    validation."""
+    """All arms at a size (the largest by default);
+    at ``rank`` where an arm was run with it, else at its best by validation."""
     sizes = study.sizes()
     size = size if size is not None else sizes[-1] if sizes else None
     found = (

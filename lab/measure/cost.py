@@ -126,8 +126,8 @@ class Priced:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """The monthly volume at which two arms cost the same, with a 95 % interval; None where there is none for a positive
-    volume."""
+    """The monthly volume at which two arms cost the same, with a 95 % interval;
+    None where there is none for a positive volume."""
 
     volume: float | None
     low: float

@@ -149,8 +149,8 @@ class Evidence:
 
 
 def evidence(study: Study, size: int | None = None, rank: int | None = None) -> Evidence:
-    """What the study shows at a size (the largest by default) and rank (each arm's by validation by default); raises
-    LabError for an empty study."""
+    """What the study shows at a size (the largest by default) and rank (each arm's by validation by default);
+    raises LabError for an empty study."""
     arms = arms_at(study, size, rank)
     if not arms:
         raise LabError("the study has no finished cell; run lab decide")

@@ -95,8 +95,8 @@ class Shape:
 
 
 def forward_flops(shape: Shape, tokens: float, attended: float, with_logits: float | None = None) -> float:
-    """Of ``tokens`` that each attend to ``attended`` positions on average; ``with_logits`` of them (all by default)
-    reach the head."""
+    """Of ``tokens`` that each attend to ``attended`` positions on average;
+    ``with_logits`` of them (all by default) reach the head."""
     head = 2 * shape.hidden * shape.vocabulary * (tokens if with_logits is None else with_logits)
     attention = 4 * shape.layers * shape.heads * shape.head_width * attended * tokens
     return 2 * shape.block_parameters * tokens + attention + head
@@ -110,8 +110,8 @@ def training_flops(
     adapter_parameters: float = 0,
     frozen_layers: int = 0,
 ) -> float:
-    """Forward and backward; of an adapter only its own parameters get gradients, with frozen layers nothing below the
-    others (nor embeddings and head)."""
+    """Forward and backward; of an adapter only its own parameters get gradients,
+    with frozen layers nothing below the others (nor embeddings and head)."""
     forward = forward_flops(shape, tokens, attended, with_logits)
     if frozen_layers:
         return forward + _backward_above(shape, tokens, attended, with_logits, frozen_layers)
@@ -125,8 +125,8 @@ def training_flops(
 def _backward_above(
     shape: Shape, tokens: float, attended: float, with_logits: float | None, frozen_layers: int
 ) -> float:
-    """The head's inputs; weights and inputs of the layers that are trained (the first one's too:
-    its norm is trained)."""
+    """The head's inputs;
+    weights and inputs of the layers that are trained (the first one's too: its norm is trained)."""
     head = 2 * shape.hidden * shape.vocabulary * (tokens if with_logits is None else with_logits)
     blocks = forward_flops(shape, tokens, attended, with_logits) - head
     return head + 2 * blocks * (shape.layers - frozen_layers) / shape.layers

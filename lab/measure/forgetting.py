@@ -23,8 +23,8 @@ HEADLINE = (
     "95 % interval over items and seeds"
 )
 MANNER = 0.1
-"""Facts lost when asked freely, beyond those lost by choice: from here on it is said that manner changed, not
-knowledge."""
+"""Facts lost when asked freely, beyond those lost by choice:
+from here on it is said that manner changed, not knowledge."""
 CHANCE = 0.25
 """What guessing gives among the four candidates of ``facts_by_choice``."""
 
@@ -101,8 +101,8 @@ class Forgotten:
 
 
 def forgotten(study: Study, arm: str, size: int | None = None, rank: int | None = None) -> Forgotten | None:
-    """What an arm forgot, at one size (the largest probed one where None is given) and rank; None where it was not
-    probed."""
+    """What an arm forgot, at one size (the largest probed one where None is given) and rank;
+    None where it was not probed."""
     own = [
         p
         for p in study.probed

@@ -17,8 +17,8 @@ from lab.schema import LabError
 
 FOOTPRINTS = ("full", "lora", "qlora")
 FOUR_BIT = 0.5 + 0.127 / 8 * 4
-"""Bytes a weight: four bits, and 0.127 bits a weight of double-quantised constants on blocks of 64, rounded up for
-norms."""
+"""Bytes a weight: four bits, and 0.127 bits a weight of double-quantised constants on blocks
+of 64, rounded up for norms."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def activation_bytes(
     checkpointing: bool,
     fused_attention: bool,
 ) -> float:
-    """What the backward pass needs of the forward pass, over all blocks (one block and the borders with
-    checkpointing)."""
+    """What the backward pass needs of the forward pass,
+    over all blocks (one block and the borders with checkpointing)."""
     h, q, kv = shape.hidden, shape.heads * shape.head_width, shape.key_value_heads * shape.head_width
     # Inputs of both norms and their normalised outputs, q and k before and after the rotation, v, the attention's
     # output, the residual after it.

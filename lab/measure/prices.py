@@ -23,7 +23,7 @@ PRICE_KEYS = (
 
 
 @dataclass(frozen=True)
-class Price:
+class NamedPrice:
     """One row of the table."""
 
     name: str
@@ -43,11 +43,11 @@ class Price:
         )
 
 
-def read_prices(own: Path | None = None) -> list[Price]:
+def read_prices(own: Path | None = None) -> list[NamedPrice]:
     """All prices, the user's own first; raises LabError naming the file and entry of a bad one."""
     texts = [(str(own), _own_text(own))] if own else []
     texts.append(("lab/measure/prices.toml", files("lab.measure").joinpath("prices.toml").read_text(encoding="utf-8")))
-    found: dict[str, Price] = {}
+    found: dict[str, NamedPrice] = {}
     for place, text in texts:
         try:
             table = tomllib.loads(text)
@@ -65,7 +65,7 @@ def _own_text(path: Path) -> str:
         raise LabError(f"--prices {path}: can't be read ({error})") from None
 
 
-def _price(place: str, name: str, row: Any) -> Price:
+def _price(place: str, name: str, row: Any) -> NamedPrice:
     where = f"{place}, [{name}]"
     if not isinstance(row, dict):
         raise LabError(f"{where}: a table with what, date, source and a price is needed")
@@ -83,7 +83,9 @@ def _price(place: str, name: str, row: Any) -> Price:
     for key, value in prices.items():
         if not (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0):
             raise LabError(f"{where}: {key} = {value!r} is no price; a number from 0 is needed")
-    return Price(name, str(row["what"]), str(row["date"]), str(row["source"]), {k: float(v) for k, v in prices.items()})
+    return NamedPrice(
+        name, str(row["what"]), str(row["date"]), str(row["source"]), {k: float(v) for k, v in prices.items()}
+    )
 
 
 def price_fields(name: str, own: Path | None = None) -> dict[str, Any]:

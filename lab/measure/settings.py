@@ -34,8 +34,8 @@ class Prices:
     months: int = option(12, "months over which fixed costs are spread")
     """How long the system will run: what is made once is spread over them."""
     updates_a_month: float = option(0.0, "how often the knowledge changes")
-    """How often the knowledge changes: arms that retrieve are indexed again, arms that have studied the documents
-    trained again."""
+    """How often the knowledge changes: arms that retrieve are indexed again,
+    arms that have studied the documents trained again."""
     people_usd_per_hour: float = option(0.0, "an hour of labelling, writing and evaluating; shown apart, 0 by default")
     minutes_a_label: float = option(1.0, "a labelled example takes")
     document_hours: float = option(0.0, "to write and keep the documents")
@@ -75,8 +75,8 @@ class Settings(Prices):
     forgetting_limit: float | None = option(
         None, "accuracy (share of 1) that a trained arm may lose on the probes, where its weights also serve others"
     )
-    """Headline accuracy drop that is still allowed; None: the adapter serves this task alone, and forgetting is shown,
-    not limiting."""
+    """Headline accuracy drop that is still allowed;
+    None: the adapter serves this task alone, and forgetting is shown, not limiting."""
     by_arm: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Prices that hold for one arm or one model only: its label, name or model, and the fields that differ
     (``{"gpt-x": {"hosting": "api", "usd_per_million_prompt_tokens": 0.5}}``)."""
@@ -100,7 +100,7 @@ class Settings(Prices):
         return Prices(**(general | own))
 
     def prices_of(self, arm: Arm) -> Prices:
-        """The prices that hold for an arm: its own where there are any, by label, name or model; else the general
-        ones."""
+        """The prices that hold for an arm: its own where there are any, by label,
+        name or model; else the general ones."""
         own = next((self.by_arm[k] for k in (arm.label, arm.name, arm.model) if k in self.by_arm), {})
         return self._with(own)

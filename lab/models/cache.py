@@ -15,8 +15,8 @@ from transformers.cache_utils import DynamicLayer
 
 
 class RoomyLayer(DynamicLayer):
-    """Keys and values of one layer: the first ``rows`` x ``length`` of two tensors (rows, heads, room, width of a
-    head)."""
+    """Keys and values of one layer: the first ``rows`` x ``length`` of two tensors (rows,
+    heads, room, width of a head)."""
 
     def __init__(self, room: int) -> None:
         super().__init__()

@@ -35,8 +35,8 @@ def find_folder(name: str, option: str, bundled: str) -> Path:
 
 
 def hub_folder(name: str, option: str) -> Path:
-    """The local snapshot of a Hub repository: safetensors, tokenizer and configuration only; raises LabError where it
-    can't be had."""
+    """The local snapshot of a Hub repository: safetensors, tokenizer and configuration only;
+    raises LabError where it can't be had."""
     from huggingface_hub import snapshot_download
 
     try:

@@ -157,8 +157,8 @@ class LocalModel:
         return text
 
     def encode(self, prompt: Prompt, reserve: int) -> EncodedPrompt:
-        """Tokens of a prompt cut so that ``reserve`` more fit the window: whole passages, then whole examples, last
-        first."""
+        """Tokens of a prompt cut so that ``reserve`` more fit the window:
+        whole passages, then whole examples, last first."""
         passages, examples = len(prompt.passages), len(prompt.examples)
         while True:
             cut = Prompt(
@@ -214,8 +214,8 @@ class LocalModel:
     def choose(
         self, items: Sequence[tuple[str, Prompt, Sequence[str]]], progress: Callable[[int], None] = lambda done: None
     ) -> list[Completion]:
-        """For each (sample id, prompt, candidates) the likeliest candidate, by log likelihood a character (lm-eval's
-        acc_norm)."""
+        """For each (sample id, prompt, candidates) the likeliest candidate,
+        by log likelihood a character (lm-eval's acc_norm)."""
         completions = []
         for sample_id, prompt, candidates in items:
             targets = [self.encode_target(c) for c in candidates]

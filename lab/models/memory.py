@@ -21,8 +21,8 @@ SAMPLE_SECONDS = 0.01
 
 
 def release_memory() -> None:
-    """Give freed memory back to the system: glibc keeps it, and a process that has seen many tensor shapes grows by
-    gigabytes."""
+    """Give freed memory back to the system: glibc keeps it,
+    and a process that has seen many tensor shapes grows by gigabytes."""
     _settle()
     gc.collect()
     if sys.platform == "linux":
@@ -34,8 +34,8 @@ def release_memory() -> None:
 
 @lru_cache(maxsize=1)
 def _settle() -> None:
-    """Leave what is there at the first call out of every later collection: half a million objects of imported libraries
-    take half a second to walk."""
+    """Leave what is there at the first call out of every later collection:
+    half a million objects of imported libraries take half a second to walk."""
     gc.collect()
     gc.freeze()
 

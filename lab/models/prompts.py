@@ -33,8 +33,8 @@ def example_block(prompt: Prompt, text: str, target: str) -> str:
 
 
 def question_block(prompt: Prompt, text: str) -> str:
-    """An input followed by the word that asks for the output; ends without a space, so that a completion starts with
-    one."""
+    """An input followed by the word that asks for the output;
+    ends without a space, so that a completion starts with one."""
     return f"{prompt.wording.input}: {text}\n{prompt.wording.output}:"
 
 

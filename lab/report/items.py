@@ -42,8 +42,8 @@ def disagreements(
     split: str = "validation",
     rank: int | None = None,
 ) -> dict[str, Any] | None:
-    """Texts, completions and, for each pair of arms, the items on which exactly one is right (first seed; the largest
-    size by default)."""
+    """Texts, completions and, for each pair of arms, the items on which exactly one is right (first seed;
+    the largest size by default)."""
     if task is None:
         return None
     try:

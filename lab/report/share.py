@@ -17,8 +17,8 @@ FILES = ("report.html", "report.md", "quality.svg", "decision.json", "decision.s
 
 
 def share(out: Path, folders: list[Path]) -> list[dict[str, str]]:
-    """Write the site and return what its index lists; raises LabError where a folder holds no report or two have one
-    name."""
+    """Write the site and return what its index lists;
+    raises LabError where a folder holds no report or two have one name."""
     if not folders:
         raise LabError(
             "lab share: no report found under reports/ and lab-reports/; make one with lab decide, or name its folder"

@@ -1,5 +1,5 @@
-"""From a user's file to a task folder: ``import_task(Path("tickets.csv"), input_column="text",
-target_column="label")``."""
+"""From a user's file to a task folder: ``import_task(Path("tickets.csv"),
+input_column="text", target_column="label")``."""
 
 from __future__ import annotations
 
@@ -191,8 +191,8 @@ def split_by_group(samples: list[Sample], seed: int = 0, shares: dict[str, float
 
 
 def guess_scorer(samples: list[Sample]) -> str:
-    """``json`` where every target is a JSON object, ``label`` where targets recur, else ``exact`` for short and ``f1``
-    for long ones."""
+    """``json`` where every target is a JSON object, ``label`` where targets recur,
+    else ``exact`` for short and ``f1`` for long ones."""
 
     def is_object(text: str) -> bool:
         try:

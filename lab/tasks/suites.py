@@ -25,8 +25,8 @@ def _hellaswag(number: int, row: dict[str, Any]) -> Row:
 
 
 def _arc(number: int, row: dict[str, Any]) -> Row:
-    """AI2's own lines ({"question": {"stem", "choices"}}) or the flat ones ({"question", "choices": {"text",
-    "label"}})."""
+    """AI2's own lines ({"question": {"stem", "choices"}}) or the flat ones ({"question",
+    "choices": {"text", "label"}})."""
     question = row["question"]
     if isinstance(question, dict):
         text, choices, labels = (
@@ -66,8 +66,8 @@ SUITES: dict[str, tuple[str, Callable[[int, Any], Row]]] = {
 
 
 def import_suite(name: str, source: Path, out: Path, most: int = 200) -> int:
-    """Write the probe folder and return its items (the first ``most``); raises LabError naming file and line of a row
-    of another form."""
+    """Write the probe folder and return its items (the first ``most``);
+    raises LabError naming file and line of a row of another form."""
     if name not in SUITES:
         raise LabError(f"unknown suite {name!r}; one of {', '.join(SUITES)}")
     if not source.is_file():

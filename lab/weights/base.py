@@ -47,8 +47,8 @@ class TrainingLog:
     trained_parameters: int = 0
     optimizer_bytes: int = 0
     peak_bytes: int = 0
-    """Most memory that training held beyond what was there before (of the process on a CPU, of the allocator on
-    CUDA)."""
+    """Most memory that training held beyond what was there before (of the process on a CPU,
+    of the allocator on CUDA)."""
     validation_looks: int = 0
     validation_accuracy: float = 0.0
     """Share of validation items whose every target token is the model's first choice (teacher-forced exact match)."""

@@ -52,8 +52,8 @@ class Schedule:
     kl: float = 0.0
 
     def general_items(self, step: int) -> int:
-        """How many general texts go with this step's batch, so that their share of all items is ``replay`` over the
-        run."""
+        """How many general texts go with this step's batch,
+        so that their share of all items is ``replay`` over the run."""
         wanted = max(self.replay / (1 - self.replay), KL_SHARE if self.kl else 0.0) * self.batch_size
         return math.floor(step * wanted + 1e-9) - math.floor((step - 1) * wanted + 1e-9)
 
@@ -305,8 +305,8 @@ def _seen(accuracy: float, nll: float) -> dict[str, float]:
 
 
 def general_batch(general: Sequence[Encoded], count: int, seed: int, step: int) -> list[Encoded]:
-    """The general texts that go with a step: the same for the same seed and step, so that a resumed training sees them
-    again."""
+    """The general texts that go with a step: the same for the same seed and step,
+    so that a resumed training sees them again."""
     return random.Random(f"general {seed} {step}").choices(general, k=count) if count else []
 
 

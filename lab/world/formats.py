@@ -75,8 +75,8 @@ def listed_label(rng: random.Random) -> str:
 
 
 def any_label(rng: random.Random) -> str:
-    """A fixed label or a random code such as ``AB3``, ``K-17``, ``QXR`` or ``m/4``: labels are to be copied,
-    not known."""
+    """A fixed label or a random code such as ``AB3``, ``K-17``, ``QXR`` or ``m/4``:
+    labels are to be copied, not known."""
     if rng.random() < 0.5:
         return listed_label(rng)
     letters, small, digits = string.ascii_uppercase, string.ascii_lowercase, string.digits

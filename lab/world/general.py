@@ -44,8 +44,8 @@ def general_texts(model: LocalModel, path: Path | None) -> General | None:
 
 
 def world_texts(purpose: str, count: int) -> list[str]:
-    """Documents of the pretraining corpus's kinds, in its mix, drawn anew for this purpose (the English part is not at
-    hand)."""
+    """Documents of the pretraining corpus's kinds, in its mix,
+    drawn anew for this purpose (the English part is not at hand)."""
     rng = random.Random(f"general {purpose}")
     source = DocumentSource(rng, [], [])
     kinds = [k for k in MIX if not k.startswith("english")]

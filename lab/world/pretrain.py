@@ -218,8 +218,8 @@ def fresh_network(config: PretrainConfig, vocabulary: int) -> LlamaForCausalLM:
 
 
 def pretraining_pace(config: PretrainConfig, machine: Machine, steps: int) -> float:
-    """Tokens a second of pretraining steps on this machine (eager, random tokens; the first step warms up and does not
-    count)."""
+    """Tokens a second of pretraining steps on this machine (eager, random tokens;
+    the first step warms up and does not count)."""
     model = fresh_network(config, config.vocabulary).to(machine.device)
     optimizers = _optimizers(model, config, machine)
     autocast = torch.autocast(machine.device, torch.bfloat16) if machine.dtype == "bfloat16" else nullcontext()
@@ -262,8 +262,8 @@ def _log(
 
 
 def median_speed(log: Path) -> int:
-    """Median tokens a second between lines of the log: pauses and other work beside it weigh little; 0 of fewer than
-    two lines."""
+    """Median tokens a second between lines of the log: pauses and other work beside it weigh little;
+    0 of fewer than two lines."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     speeds = [
         (b["tokens"] - a["tokens"]) / (b["seconds"] - a["seconds"])

@@ -149,8 +149,8 @@ def _drawn(name: str, items: int) -> Probe:
 
 
 def folder_probe(folder: Path) -> Probe:
-    """A probe from a folder with task.toml and test.jsonl; raises LabError naming file and line of what can't be
-    read."""
+    """A probe from a folder with task.toml and test.jsonl;
+    raises LabError naming file and line of what can't be read."""
     task = load_probe_folder(folder)
     items = tuple((s, Prompt(task.instruction, s.input)) for s in task.test)
     if len({bool(s.choices) for s in task.test}) > 1:

@@ -1,5 +1,5 @@
-"""The public world: entities whose facts the base model is meant to know, and the questions it was never asked about
-them."""
+"""The public world: entities whose facts the base model is meant to know,
+and the questions it was never asked about them."""
 
 from __future__ import annotations
 

@@ -132,8 +132,8 @@ def made_sweep() -> Sweep:
 
 
 def made_why() -> Why:
-    """Pretraining at 1,000 tokens a second here; the pretrained start does with 25 examples what scratch can't with
-    100."""
+    """Pretraining at 1,000 tokens a second here;
+    the pretrained start does with 25 examples what scratch can't with 100."""
 
     def account(name, size, right):
         return Account(
@@ -381,13 +381,13 @@ const look = () => { if (window.wanted && verdict().includes(window.wanted)) see
 requestAnimationFrame(look);
 addEventListener("keydown", (e) => { window.pressed = e.timeStamp; window.arrived = 0; }, true);
 """
-"""Notes when a wanted text is drawn on a chart or stands in a verdict: the page's own clock, from the key to the frame,
-for a few microseconds of work."""
+"""Notes when a wanted text is drawn on a chart or stands in a verdict: the page's own clock,
+from the key to the frame, for a few microseconds of work."""
 
 
 def median_way(page, label, wanted):
-    """Median seconds from a key on a slider until the wanted one of two texts is on the screen, of twenty moves to and
-    fro."""
+    """Median seconds from a key on a slider until the wanted one of two texts is on the screen,
+    of twenty moves to and fro."""
     page.locator("marimo-slider", has_text=label).get_by_role("slider").focus()
     seconds = []
     for turn in range(22):

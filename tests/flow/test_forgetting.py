@@ -1,5 +1,5 @@
-"""Forgetting with real parts: an adapter that changes nothing, one that forgets, replay, and what probes must never
-touch."""
+"""Forgetting with real parts: an adapter that changes nothing, one that forgets,
+replay, and what probes must never touch."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Results that were stored before stay readable: committed studies load, keep their verdicts,
-and their keys are found."""
+"""Results that were stored before stay readable: committed studies load,
+keep their verdicts, and their keys are found."""
 
 from __future__ import annotations
 

@@ -107,8 +107,8 @@ def simulate(rng, seeds, groups, size, seed_sd, item_sd, shift=0.0):
     [(1, 200, 1, 0.0), (3, 200, 1, 0.0), (3, 200, 1, 0.05), (3, 60, 4, 0.0), (3, 60, 4, 0.1), (3, 100, 2, 0.3)],
 )
 def test_intervals_cover_and_the_same_arm_seldom_wins(seeds, groups, size, seed_sd):
-    """95 % intervals of a true difference of zero cover it in 93 to 97 % (plus simulation noise), so false winners stay
-    at 5 %."""
+    """95 % intervals of a true difference of zero cover it in 93 to 97 % (plus simulation noise),
+    so false winners stay at 5 %."""
     rng = np.random.default_rng(7)
     repeats = 2000
     covered = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.schema import Completion, LabError, Sample, Usage
-from lab.tasks.scorers import scorer_for
+from lab.tasks.scorers import BY_TASK, PLAIN, scorer_for
 from tests.conftest import make_task
 
 
@@ -80,7 +80,7 @@ def test_record_tells_format_from_content():
 
 
 def test_unknown_scorers_and_code():
-    with pytest.raises(LabError, match="one of exact, any, number, json, f1, label, record"):
+    with pytest.raises(LabError, match=f"one of {', '.join([*PLAIN, *BY_TASK])} or module:function"):
         scorer_for(make_task(scorer="exakt"))
     with pytest.raises(LabError, match="--allow-scorer-code"):
         scorer_for(make_task(scorer="os:getcwd"))

@@ -43,8 +43,8 @@ def point_rows(rows: Sequence[Setting]) -> list[dict[str, Any]]:
 
 
 def frontier_chart(rows: Sequence[dict[str, Any]]) -> alt.LayerChart:
-    """Quality against forgetting: up is better, left forgets less; the line joins the settings that no other beats in
-    both."""
+    """Quality against forgetting: up is better, left forgets less;
+    the line joins the settings that no other beats in both."""
     axes = [a for a in dict.fromkeys(r["axis"] for r in rows)]
     base = alt.Chart(alt.InlineData(values=list(rows)))
     x = alt.X("drop:Q", title="headline accuracy drop, points (positive is worse)")

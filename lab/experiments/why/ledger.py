@@ -40,8 +40,8 @@ class Account:
     items: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     tokens_per_second: float = 0.0
-    """Pace of its steps on the machine of the ledger, timed side by side with the other accounts'; 0 where it was not
-    timed."""
+    """Pace of its steps on the machine of the ledger, timed side by side with the other accounts';
+    0 where it was not timed."""
 
     @property
     def seconds_here(self) -> float:

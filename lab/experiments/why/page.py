@@ -143,8 +143,8 @@ def layer_chart(found: Why) -> alt.FacetChart:
 
 
 def figure_rows(found: Why | None, figures: Sequence[Figure]) -> list[dict[str, Any]]:
-    """Published GPU hours and the lab's own hours, on one scale and never compared by number: other machines, other
-    models."""
+    """Published GPU hours and the lab's own hours, on one scale and never compared by number:
+    other machines, other models."""
     rows = [{"name": f.name, "what": f.what, "hours": f.gpu_hours, "source": f.source} for f in figures if f.gpu_hours]
     if found and found.pretraining.tokens_per_second:
         rows.append(

@@ -78,8 +78,8 @@ def why(bench: Bench, sizes: Sequence[int], after: Callable[[Why, str], None] = 
 def time_side_by_side(
     bench: Bench, found: Why, config: PretrainConfig, chosen: dict[tuple[str, int], Candidate]
 ) -> None:
-    """Pretraining's pace and every training's, one after the other on this machine, so that their seconds can stand in
-    one ratio."""
+    """Pretraining's pace and every training's, one after the other on this machine,
+    so that their seconds can stand in one ratio."""
 
     def pace(spec: RunSpec) -> float:
         weights = spec.candidate.weights
@@ -166,8 +166,8 @@ def truncations(bench: Bench, spec: RunSpec) -> list[dict[str, Any]]:
 
 
 def layer_probes(model: LocalModel) -> list[dict]:
-    """For every attribute and layer: how many held-out texts a linear probe labels rightly, beside the most frequent
-    label."""
+    """For every attribute and layer: how many held-out texts a linear probe labels rightly,
+    beside the most frequent label."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -175,8 +175,8 @@ def require_fields(chart: PageChart, spec: dict[str, Any], rows: Iterable[dict[s
 
 
 def svg(chart: alt.LayerChart | alt.FacetChart, width: int = 640) -> str:
-    """The chart as an SVG file on white, for Markdown and for pages without script; a faceted one keeps its panels' own
-    width."""
+    """The chart as an SVG file on white, for Markdown and for pages without script;
+    a faceted one keeps its panels' own width."""
     import vl_convert
 
     sized = chart if isinstance(chart, alt.FacetChart) else chart.properties(width=width)

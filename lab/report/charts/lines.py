@@ -34,8 +34,8 @@ def line_rows(arms: Sequence[ArmEvidence], looks: Looks, settings: Settings, req
 
 
 def lines_chart(rows: Rows) -> alt.LayerChart:
-    """Dollars a month by monthly volume, both logarithmic: where lines cross two arms cost the same; dots mark the
-    user's own volume."""
+    """Dollars a month by monthly volume, both logarithmic: where lines cross two arms cost the same;
+    dots mark the user's own volume."""
     base = alt.Chart(data_of(rows)).transform_filter("datum.usd > 0")
     x = alt.X(
         "requests:Q",

@@ -38,8 +38,8 @@ def size_rows(study: Study, looks: Looks, rank: int | None = None) -> list[dict[
 
 
 def size_chart(rows: Rows, looks: Looks, sizes: Sequence[int]) -> alt.LayerChart:
-    """Share right by data size for the arms of a study; those that use no labels are dashed lines with their interval
-    as a band."""
+    """Share right by data size for the arms of a study;
+    those that use no labels are dashed lines with their interval as a band."""
     x = alt.X(
         "size:Q",
         scale=alt.Scale(type="log", domain=[sizes[0] / 1.15, sizes[-1] * 1.15], nice=False),
