@@ -23,7 +23,10 @@ POOR = 0.5
 """Below this accuracy even the best arm is said not to do the task."""
 
 
-RULE = {"useless": USELESS, "poor": POOR, "z": Z, "hours_a_month": HOURS_A_MONTH}
+FORM = 0.1
+"""Content beyond right answers (share of 1) from which it is the form that fails."""
+CURES = "ask for the form in the instruction, show it in examples, or constrain decoding to what the task allows"
+RULE = {"useless": USELESS, "poor": POOR, "form": FORM, "cures": CURES, "z": Z, "hours_a_month": HOURS_A_MONTH}
 """Constants of the rule, as the report's page gets them."""
 
 
@@ -88,13 +91,7 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
     if not eligible:
         return decision("", "No arm lies within the limits.", _left_out(arms), ["Other limits."])
     if max(a.high for a in arms) < USELESS:
-        return decision(
-            "",
-            f"None of the arms does this task: the best, {arms[0].label}, is right on {percent(arms[0].accuracy)} of "
-            f"the test items ({percent(arms[0].low)} to {percent(arms[0].high)}).",
-            [f"{a.label} is right on {percent(a.accuracy)} ({percent(a.low)} to {percent(a.high)})." for a in arms[1:]],
-            ["A larger base model or more labelled examples: with these no way of using the model is of use."],
-        )
+        return decision("", *_useless(arms))
     bounds = Bounds(shown, settings, len(eligible))
     in_seconds = comparable(arms, settings)
     ordered = sorted(eligible, key=lambda a: _cost_order(a, in_seconds))
@@ -248,6 +245,58 @@ def _undecided(
     return f"Undecided between {' and '.join(a.label for a in [best, *close])}: {more}.", reasons, change, items
 
 
+def _useless(arms: list[ArmResult]) -> tuple[str, list[str], list[str]]:
+    """No arm is right often enough to be of use: is it the content that lacks, or the form?"""
+    told = [f"{a.label} is right on {_share(a)}." for a in arms[1:]]
+    formless = [a for a in arms if _fails_by_form(a)]
+    if not formless:
+        best = arms[0]
+        change = "A larger base model or more labelled examples: with these no way of using the model is of use."
+        sentence = f"None of the arms does this task: the best, {best.label}, is right on {percent(best.accuracy)}"
+        return f"{sentence} of the test items ({percent(best.low)} to {percent(best.high)}).", told, [change]
+    best = max(formless, key=lambda a: a.content)
+    reasons = [
+        f"{a.label} is right on {_share(a)}; {percent(a.content)} of its completions hold the right content."
+        for a in formless
+        if a is not best
+    ] + [f"{a.label} is right on {_share(a)}." for a in arms if a not in formless]
+    sentence = (
+        f"No arm answers in the form that counts, but the content is there: {best.label} is right on "
+        f"{percent(best.accuracy)} of the test items, and {percent(best.content)} of its completions hold the right "
+        "content."
+    )
+    return sentence, reasons, [f"Cheaper than another model: {CURES}; or train on the form."]
+
+
+def _share(arm: ArmResult) -> str:
+    return f"{percent(arm.accuracy)} ({percent(arm.low)} to {percent(arm.high)})"
+
+
+def _fails_by_form(arm: ArmEvidence) -> bool:
+    """Whether an arm has the content and not the form: its completions hold clearly more than is counted as right."""
+    return arm.content is not None and arm.content >= USELESS and arm.content - arm.accuracy >= FORM
+
+
+def _form_alone(chosen: ArmResult, arms: list[ArmResult], margin: float) -> list[str]:
+    """Whether the verdict rests on form: another arm has the content as well and only not the form."""
+    rivals = [
+        a
+        for a in arms
+        if a is not chosen
+        and _fails_by_form(a)
+        and chosen.content is not None
+        and a.content >= chosen.content - margin
+        and a.accuracy < chosen.accuracy - margin
+    ]
+    if not rivals:
+        return []
+    rival = max(rivals, key=lambda a: a.content)
+    return [
+        f"It wins by form, not by knowledge: {percent(rival.content)} of the completions of {rival.label} hold the "
+        f"right content, {percent(chosen.content)} of those of {chosen.label}. A cheaper cure may be to {CURES}."
+    ]
+
+
 def _left_out(arms: list[ArmResult]) -> list[str]:
     """Which arms a limit keeps out of the verdict, and why."""
     return [f"{a.label}: {a.excluded}." for a in arms if a.excluded]
@@ -275,7 +324,7 @@ def _reasons(
             )
         else:
             reasons.append(f"{bounds.in_words(chosen, other)}; it costs more.")
-    reasons += _left_out(arms)
+    reasons += _form_alone(chosen, arms, settings.margin) + _left_out(arms)
     elsewhere = [f"{a.label} {a.elsewhere_seconds:.0f} s" for a in arms if a.elsewhere_seconds > 0]
     if elsewhere:
         reasons.append(f"Searched on another machine, and so not in the fixed cost: {', '.join(elsewhere)}.")

@@ -60,6 +60,11 @@ class Arm:
         values = [v for c in self.cells for v in c.parts.get(name, [])]
         return float(np.mean(values)) if values else None
 
+    def share_whole(self, name: str) -> float | None:
+        """Share of items whose partial score is full: a record with one field of three is not there by a third."""
+        values = [v >= 1.0 for c in self.cells for v in c.parts.get(name, [])]
+        return float(np.mean(values)) if values else None
+
     def usage(self, name: str) -> float:
         """Mean over seeds of a usage figure; 0 where it was not used."""
         return float(np.mean([c.usage.get(name, 0.0) for c in self.cells]))

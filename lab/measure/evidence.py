@@ -56,6 +56,9 @@ class ArmEvidence:
     outcomes: dict[str, int]
     unfit: str
     """Why the base model can't be asked this way; empty where it can."""
+    content: float | None = None
+    """Share of items whose whole right content stands in the completion, whatever its form; None where it was not
+    scored."""
     seconds_error: float = 0.0
     """Standard error of ``seconds_per_request``."""
     fixed_error: float = 0.0
@@ -200,6 +203,7 @@ def _arm(study: Study, arm: Arm, best: Arm) -> ArmEvidence:
         cached_tokens=arm.usage("cached_tokens"),
         completion_tokens=arm.usage("completion_tokens"),
         parts={name: value for name in own.parts if (value := arm.part(name)) is not None},
+        content=arm.share_whole("content"),
         recall=arm.recall(),
         outcomes=arm.outcomes(),
         unfit=_unfit(study, arm, best),

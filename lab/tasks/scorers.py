@@ -45,28 +45,42 @@ def _outcome(completion: Completion, right: bool, malformed: bool = False) -> st
     return "malformed" if malformed or not completion.text.strip() else "wrong"
 
 
+def _holds(text: str, target: str) -> bool:
+    """Whether a target stands in a text by the normalisation of answers, as whole words."""
+    wanted = normalise(target)
+    return bool(wanted) and _stands_in(wanted, " ".join(text.lower().split()))
+
+
 def exact(sample: Sample, completion: Completion) -> Score:
-    """Equal to the target after normalisation."""
-    return Score(_outcome(completion, normalise(completion.text) == normalise(sample.target)), completion.text.strip())
+    """Equal to the target after normalisation; ``content``: the target stands in the completion."""
+    right = normalise(completion.text) == normalise(sample.target)
+    parts = {"content": float(right or _holds(completion.text, sample.target))}
+    return Score(_outcome(completion, right), completion.text.strip(), parts)
 
 
 def any_of(sample: Sample, completion: Completion) -> Score:
-    """Equal to the target or to any of ``accept`` after normalisation."""
-    right = normalise(completion.text) in {normalise(t) for t in (sample.target, *sample.accept)}
-    return Score(_outcome(completion, right), completion.text.strip())
+    """Equal to the target or to any of ``accept`` after normalisation; ``content``: one of them stands in it."""
+    accepted = (sample.target, *sample.accept)
+    right = normalise(completion.text) in {normalise(t) for t in accepted}
+    parts = {"content": float(right or any(_holds(completion.text, t) for t in accepted))}
+    return Score(_outcome(completion, right), completion.text.strip(), parts)
+
+
+NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?")
 
 
 def number(sample: Sample, completion: Completion) -> Score:
-    """The first number of the completion equals the target's (to one part in a billion)."""
-    found = re.search(r"[-+]?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?", completion.text)
-    answer = found.group().replace(",", "") if found else ""
+    """The first number of the completion equals the target's (to one part in a billion); ``content``: any of them."""
+    answers = [a.replace(",", "") for a in NUMBER.findall(completion.text)]
     wanted = float(sample.target.replace(",", ""))
-    right = bool(found) and abs(float(answer) - wanted) <= 1e-9 * max(1.0, abs(wanted))
-    return Score(_outcome(completion, right, malformed=not found), answer)
+    same = [abs(float(a) - wanted) <= 1e-9 * max(1.0, abs(wanted)) for a in answers]
+    outcome = _outcome(completion, bool(same) and same[0], malformed=not answers)
+    return Score(outcome, answers[0] if answers else "", {"content": float(any(same))})
 
 
 def token_f1(sample: Sample, completion: Completion) -> Score:
-    """Correct where all words agree; ``parts['f1']`` is the best overlap with the target or any of ``accept``."""
+    """Correct where all words agree; ``f1`` is the best overlap with the target or any of ``accept``, ``content``
+    whether all words of one of them stand together in the completion."""
     got = words(completion.text)
 
     def f1(target: str) -> float:
@@ -76,8 +90,14 @@ def token_f1(sample: Sample, completion: Completion) -> Score:
         common = sum((Counter(got) & Counter(wanted)).values())
         return 2 * common / (len(got) + len(wanted)) if common else 0.0
 
-    best = max(f1(t) for t in (sample.target, *sample.accept))
-    return Score(_outcome(completion, best == 1.0), completion.text.strip(), {"f1": best})
+    def holds(target: str) -> bool:
+        wanted = words(target)
+        return bool(wanted) and any(got[i : i + len(wanted)] == wanted for i in range(len(got)))
+
+    accepted = (sample.target, *sample.accept)
+    best = max(f1(t) for t in accepted)
+    parts = {"f1": best, "content": float(best == 1.0 or any(holds(t) for t in accepted))}
+    return Score(_outcome(completion, best == 1.0), completion.text.strip(), parts)
 
 
 def json_fields(sample: Sample, completion: Completion) -> Score:
@@ -147,12 +167,18 @@ def record(task: Task) -> Scorer:
 
 
 def label(task: Task) -> Scorer:
-    """One of a closed set (all targets of the labelled items); anything else is malformed."""
+    """One of a closed set (all targets of the labelled items); anything else is malformed.
+
+    ``content``: the target is the one label that stands in the completion.
+    """
     known = {normalise(s.target) for s in task.labelled}
 
     def score(sample: Sample, completion: Completion) -> Score:
         answer = normalise(completion.text)
-        parts = {"format": float(answer in known)}
+        # A completion that names several labels has not answered.
+        named = [label for label in known if _holds(completion.text, label)]
+        told = [n for n in named if not any(n != other and _stands_in(n, other) for other in named)]
+        parts = {"format": float(answer in known), "content": float(told == [normalise(sample.target)])}
         return Score(
             _outcome(completion, answer == normalise(sample.target), malformed=answer not in known),
             completion.text.strip(),

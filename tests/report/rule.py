@@ -72,9 +72,9 @@ def _trained(name: str, rate: float, rank: int, size: int, seed: int) -> Cell:
 
 
 def rare_studies() -> dict[str, tuple[Study, str]]:
-    """Several machines, a search elsewhere, an arm that the base can't serve, a run unfinished, nothing of use, another
-    model beside: each with a piece of what must be said."""
-    studies = {name: rich_study() for name in ("elsewhere", "unfit", "unfinished", "useless")}
+    """Several machines, a search elsewhere, an arm that the base can't serve, a run unfinished, nothing of use, content
+    without form, another model beside: each with a piece of what must be said."""
+    studies = {name: rich_study() for name in ("elsewhere", "unfit", "unfinished", "useless", "formless", "form")}
     studies["elsewhere"].cells[0].machine = "another"
     settings = {"context": {"name": "none"}, "weights": {"name": "lora"}}
     trial = Trial(0, settings, 0.5, adaptation="a", seconds=70.0, machine="third")
@@ -85,7 +85,18 @@ def rare_studies() -> dict[str, tuple[Study, str]]:
     studies["unfinished"].plan |= {"methods": ["rag", "full"], "cells": 99}
     for cell in studies["useless"].cells:
         cell.outcomes = "w" * 399 + "c"
+    for cell in studies["formless"].cells:
+        cell.outcomes = "w" * 400
+        held = {"rag": 0.61, "zero_shot": 0.01}.get(cell.method, 0.3)
+        cell.parts = {"content": [float(n < 400 * held) for n in range(400)]}
+    for cell in studies["form"].cells:
+        # What is right holds the content; retrieval's answers hold as much and are seldom right.
+        rag = cell.method == "rag"
+        cell.parts = {"content": [1.0] * 399 + [0.5] if rag else cell.correct}
+        cell.outcomes = "w" * 300 + "c" * 100 if rag else cell.outcomes
     says = {
+        "formless": "but the content is there: rag is right on 0.0 % of the test items, and 61.0 % of its completions",
+        "form": "It wins by form, not by knowledge: 99.8 % of the completions of rag hold the right content",
         "elsewhere": "Searched on another machine",
         "unfit": "not evaluable on this base model",
         "unfinished": "The run is not finished",

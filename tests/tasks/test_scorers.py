@@ -87,3 +87,28 @@ def test_unknown_scorers_and_code():
     assert scorer_for(make_task(scorer="lab.tasks.scorers:exact"), allow_code=True)
     with pytest.raises(LabError, match="is not json"):
         scorer_for(make_task(scorer="json"))
+
+
+@pytest.mark.parametrize(
+    ("scorer", "target", "text", "content"),
+    [
+        ("exact", "Saturday", "The Futworth Trust is closed on Saturday, as on Sunday.", 1.0),
+        ("exact", "Saturday", "It is closed on saturdays.", 0.0),
+        ("exact", "Saturday", "Sunday", 0.0),
+        ("exact", "12.5 %", "about 12.5 % of it", 1.0),
+        ("exact", "Saturday", "", 0.0),
+        ("any", "NYC", "It is New York, I think.", 1.0),
+        ("number", "1,200", "of 7 towns 1200 have one", 1.0),
+        ("number", "12", "112 or 120", 0.0),
+        ("f1", "the red old house", "It was the Red, old house on the hill", 1.0),
+        ("f1", "red house", "red is the house", 0.0),
+        ("label", "Oakley", "The person lives in Oakley.", 1.0),
+        ("label", "Oakley", "Oakley, Marsham or Tilbury", 0.0),
+    ],
+)
+def test_content_is_told_apart_from_form(scorer, target, text, content):
+    accept = ("New York",) if scorer == "any" else ()
+    found = score(scorer, target, text, accept=accept)
+    assert found.parts["content"] == content
+    assert found.outcome != "correct", "content without the form is not right"
+    assert score(scorer, target, target, accept=accept).parts["content"] == 1.0

@@ -27,6 +27,7 @@ def arm_rows(arms: Sequence[ArmEvidence], looks: Looks, chosen: str = "") -> lis
             "accuracy": 100 * a.accuracy,
             "low": 100 * a.low,
             "high": 100 * a.high,
+            "content": None if a.content is None else 100 * a.content,
             "text": f"{100 * a.accuracy:.1f} %",
         }
         for n, a in enumerate(ordered)
@@ -34,7 +35,8 @@ def arm_rows(arms: Sequence[ArmEvidence], looks: Looks, chosen: str = "") -> lis
 
 
 def quality_chart(rows: Rows) -> alt.LayerChart:
-    """Share right by arm with 95 % intervals, the best on top."""
+    """Share right by arm with 95 % intervals, the best on top; a tick where the right content stands, whatever the
+    form."""
     base = alt.Chart(data_of(rows)).encode(
         y=alt.Y("arm:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=260))
     )
@@ -45,6 +47,9 @@ def quality_chart(rows: Rows) -> alt.LayerChart:
         base.mark_point(filled=True, size=110, opacity=1).encode(
             x=alt.X(**percent("accuracy")), color=COLOUR, shape=SHAPE, tooltip=["arm:N", "text:N"]
         ),
+        base.transform_filter("isValid(datum.content)")
+        .mark_tick(thickness=2, size=14, opacity=0.8)
+        .encode(x=alt.X(**percent("content")), color=COLOUR, tooltip=["arm:N", alt.Tooltip("content:Q", format=".1f")]),
         base.mark_text(align="left", dx=8, color="#8a8a8a").encode(x=alt.value("width"), text="text:N"),
     ).properties(
         height=alt.Step(30),

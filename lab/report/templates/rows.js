@@ -4,7 +4,7 @@
 function armRows(decision, looks) {
   return decision.arms.map((a, n) => ({
     ...a, ...looks[a.name], arm: a.label + (a.label === decision.chosen ? " (chosen)" : ""), order: n,
-    accuracy: 100 * a.accuracy, low: 100 * a.low, high: 100 * a.high, text: percent(a.accuracy) }));
+    accuracy: 100 * a.accuracy, low: 100 * a.low, high: 100 * a.high, content: a.content === null ? null : 100 * a.content, text: percent(a.accuracy) }));
 }
 
 function lineRows(arms, looks, settings, volumes) {

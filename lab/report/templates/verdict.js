@@ -115,10 +115,7 @@ function verdict(shown, settings) {
   if (shown.unfinished) return decision("", `The run is not finished: ${shown.unfinished}.`, ["Run the same lab decide command again: it goes on where it stopped."], []);
   const eligible = measured.filter((a) => !a.excluded);
   if (!eligible.length) return decision("", "No arm lies within the limits.", leftOut(arms), ["Other limits."]);
-  const inWords = (a) => `right on ${percent(a.accuracy)}`, range = (a) => `(${percent(a.low)} to ${percent(a.high)})`;
-  if (Math.max(...arms.map((a) => a.high)) < rule.useless)
-    return decision("", `None of the arms does this task: the best, ${arms[0].label}, is ${inWords(arms[0])} of the test items ${range(arms[0])}.`, arms.slice(1).map((a) => `${a.label} is ${inWords(a)} ${range(a)}.`),
-      ["A larger base model or more labelled examples: with these no way of using the model is of use."]);
+  if (Math.max(...arms.map((a) => a.high)) < rule.useless) return decision("", ...useless(arms));
   const bounds = new Bounds(shown, settings, eligible.length);
   const tokens = (a) => a.prompt_tokens + a.completion_tokens, comparable = isComparable(arms, settings);
   const ordered = [...eligible].sort((a, b) => (comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
@@ -148,6 +145,29 @@ function undecided(eligible, arms, bounds, settings) {
   return [`Undecided between ${[best, ...close].map((a) => a.label).join(" and ")}: ${more}.`, reasons, change];
 }
 
+// No arm is right often enough to be of use: is it the content that lacks, or the form?
+const range = (a) => `(${percent(a.low)} to ${percent(a.high)})`;
+function failsByForm(a) { return a.content !== null && a.content >= rule.useless && a.content - a.accuracy >= rule.form; }
+function useless(arms) {
+  const share = (a) => `${a.label} is right on ${percent(a.accuracy)} ${range(a)}`, formless = arms.filter(failsByForm), best = arms[0];
+  if (!formless.length)
+    return [`None of the arms does this task: the best, ${best.label}, is right on ${percent(best.accuracy)} of the test items ${range(best)}.`, arms.slice(1).map((a) => share(a) + "."),
+      ["A larger base model or more labelled examples: with these no way of using the model is of use."]];
+  const fullest = most(formless, (a) => a.content);
+  const reasons = formless.filter((a) => a !== fullest).map((a) => `${share(a)}; ${percent(a.content)} of its completions hold the right content.`)
+    .concat(arms.filter((a) => !formless.includes(a)).map((a) => share(a) + "."));
+  return [`No arm answers in the form that counts, but the content is there: ${fullest.label} is right on ${percent(fullest.accuracy)} of the test items, and `
+    + `${percent(fullest.content)} of its completions hold the right content.`, reasons, [`Cheaper than another model: ${rule.cures}; or train on the form.`]];
+}
+// Whether the verdict rests on form: another arm has the content as well and only not the form.
+function formAlone(chosen, arms, margin) {
+  const rivals = arms.filter((a) => a !== chosen && failsByForm(a) && chosen.content !== null && a.content >= chosen.content - margin && a.accuracy < chosen.accuracy - margin);
+  if (!rivals.length) return [];
+  const rival = most(rivals, (a) => a.content);
+  return [`It wins by form, not by knowledge: ${percent(rival.content)} of the completions of ${rival.label} hold the right content, ${percent(chosen.content)} of those of ${chosen.label}. `
+    + `A cheaper cure may be to ${rule.cures}.`];
+}
+
 const leftOut = (arms) => arms.filter((a) => a.excluded).map((a) => `${a.label}: ${a.excluded}.`);
 
 function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
@@ -159,7 +179,7 @@ function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
       reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper, but may be more than ${points(settings.margin)} worse than ${worst.label}.`);
     } else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.`);
   });
-  reasons.push(...leftOut(arms));
+  reasons.push(...formAlone(chosen, arms, settings.margin), ...leftOut(arms));
   const elsewhere = arms.filter((a) => a.elsewhere_seconds > 0).map((a) => `${a.label} ${a.elsewhere_seconds.toFixed(0)} s`);
   if (elsewhere.length) reasons.push(`Searched on another machine, and so not in the fixed cost: ${elsewhere.join(", ")}.`);
   if (!comparable) reasons.push("Seconds come from several machines and are not compared; tokens a request stand in for cost.");
