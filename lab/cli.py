@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Measure prompting, retrieval and fine-tuning on your own task, matched, and decide.",
 )
 COMMANDS = {
+    "get": making.get,
     "decide": decide,
     "check": data.check,
     "import": data.import_,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import platformdirs
+
 from lab.schema import LabError
 
 Record = TypeVar("Record")
@@ -89,3 +91,8 @@ def folder_revision(folder: Path) -> str:
             kept = {k: v for k, v in config.items() if k not in ("transformers_version", "_name_or_path")}
             sha.update(path.name.encode() + json.dumps(kept, sort_keys=True).encode())
     return sha.hexdigest()
+
+
+def lab_home() -> Path:
+    """``LAB_HOME``, else the user's cache folder."""
+    return Path(os.environ.get("LAB_HOME") or platformdirs.user_cache_dir("decision-lab"))

@@ -20,19 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-import platformdirs
 from filelock import FileLock
 
-from lab.files import CHECKPOINT, digest, write_whole
+from lab.files import CHECKPOINT, digest, lab_home, write_whole
 from lab.schema import Completion, LabError, Usage
 
 KINDS = ("adaptation", "evaluation", "choice")
 COMMITTED = Path(__file__).resolve().parent.parent / "reports"
-
-
-def lab_home() -> Path:
-    """``LAB_HOME``, else the user's cache folder."""
-    return Path(os.environ.get("LAB_HOME") or platformdirs.user_cache_dir("decision-lab"))
 
 
 def key_of(what: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ with app.setup(hide_code=True):
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf, missing
     from lab.measure.evidence import evidence
-    from lab.models.folders import bundled_models
+    from lab.models.folders import brought_models, bundled_models
     from lab.report.charts.base import Looks
     from lab.report.charts.cost import cost_chart
     from lab.report.charts.quality import arm_rows, quality_chart
@@ -61,7 +61,7 @@ def _():
     first = next((task for task, _ in Shelf.read(store).names() if task in folders), next(iter(folders), None))
     pick_task = mo.ui.dropdown(folders, value=first, label="Task")
     pick_model = mo.ui.dropdown(
-        list(dict.fromkeys([*bundled_models(), *(m for _, m in Shelf.read(store).names())])),
+        list(dict.fromkeys([*bundled_models(), *brought_models(), *(m for _, m in Shelf.read(store).names())])),
         value="nano",
         label="Model",
     )

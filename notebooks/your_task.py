@@ -16,11 +16,11 @@ with app.setup(hide_code=True):
 
     import marimo as mo
 
+    from lab.files import lab_home
     from lab.live import task_charts, uploads, views
     from lab.live.pages import navigation
     from lab.measure.power import power_findings
     from lab.schema import LabError
-    from lab.store import lab_home
     from lab.tasks.check import check_task
     from lab.tasks.importing import choose_columns, import_task, read_table
     from lab.tasks.scorers import BY_TASK, PLAIN

@@ -1,4 +1,4 @@
-"""Commands that make and measure the bundled model and embedder."""
+"""Commands that bring models, and that make and measure the bundled model and embedder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,34 @@ import typer
 
 from lab.commands.options import DEFAULT_MODEL, Device, Embedder, ModelName, console
 from lab.schema import LabError
+
+
+def get(
+    names: Annotated[list[str] | None, typer.Argument(help="what to bring; without a name, what there is")] = None,
+) -> None:
+    """Bring models and embedders known to work, from the Hub or the package index; list them without a name."""
+    from rich.table import Table
+
+    from lab.models.getting import catalogue
+    from lab.models.getting import get as bring
+
+    for name in names or []:
+        folder = bring(name, lambda text: console.print(f"  {text}", highlight=False, soft_wrap=True))
+        option = catalogue()[name].kind
+        console.print(f"{name}: {folder}; use it with --{option} {name}", highlight=False, soft_wrap=True)
+    if names:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "what", "parameters", "memory", "licence", "from the index", ""):
+        table.add_column(column)
+    for name, known in catalogue().items():
+        size = f"{known.parameters / 1e6:,.0f} M"
+        memory = f"{known.memory_bytes / 1e9:.1f} GB"
+        index = f"{known.megabytes} MB" if known.package else "Hub only"
+        here = "here" if known.folder.is_dir() else ""
+        table.add_row(name, f"{known.what}", size, memory, known.licence, index, here)
+    console.print(table)
+    console.print("Bring one with: lab get NAME. Memory is that of the weights in float32.", highlight=False)
 
 
 def pretrain(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.files import lab_home
 from lab.schema import LabError
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -19,8 +20,22 @@ def bundled_models() -> list[str]:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a bundled model or embedder, else the name as a path of the user's."""
-    return BUNDLED / name if (BUNDLED / name).is_dir() else Path(name)
+    """The folder of a bundled model or embedder or of one that ``lab get`` brought, else the name as a path."""
+    brought = lab_home() / "models" / name
+    plain = Path(name).name == name
+    if plain and (BUNDLED / name).is_dir():
+        return BUNDLED / name
+    return brought if plain and not Path(name).is_dir() and brought.is_dir() else Path(name)
+
+
+def brought_models() -> list[str]:
+    """Names of the models that ``lab get`` brought."""
+    return sorted(p.parent.name for p in (lab_home() / "models").glob("*/config.json") if _completes(p))
+
+
+def _completes(config: Path) -> bool:
+    """Whether a configuration is a language model's, not an embedder's."""
+    return not (config.parent / "modules.json").exists()
 
 
 def find_folder(name: str, option: str, bundled: str) -> Path:

@@ -12,6 +12,8 @@ from transformers.utils import logging as transformers_logging
 from lab.files import folder_revision
 from lab.models.device import Machine
 from lab.models.folders import bundled_models, find_folder, folder_of, require_loadable
+from lab.models.getting import catalogue
+from lab.models.gguf import converted
 from lab.models.local import LocalModel
 from lab.schema import LabError
 
@@ -24,7 +26,7 @@ def load_model(name: str, machine: Machine) -> LocalModel:
 
     Raises LabError for a folder without config, tokenizer or safetensors weights, and for an unknown name.
     """
-    folder = find_folder(name, "--model", " or ".join(bundled_models()))
+    folder = _folder(name)
     require_loadable(folder)
     revision = folder_revision(folder)
     dtype = torch.bfloat16 if machine.device == "cuda" else torch.float32
@@ -40,6 +42,15 @@ def load_model(name: str, machine: Machine) -> LocalModel:
     network.generation_config.use_cache = True
     shown = Path(name).name if Path(name).is_dir() else name
     return LocalModel(shown, network.to(machine.device).eval(), tokenizer, machine, revision, folder)
+
+
+def _folder(name: str) -> Path:
+    """Where a model lies: a GGUF file is converted once, a known one that is not here names the command."""
+    if name.lower().endswith(".gguf"):
+        return converted(Path(name))
+    if name in catalogue() and not folder_of(name).is_dir():
+        raise LabError(f"--model {name}: not here yet; bring it with: lab get {name}")
+    return find_folder(name, "--model", " or ".join(bundled_models()))
 
 
 def token_counter(name: str) -> tuple[Callable[[str], int] | None, int | None]:

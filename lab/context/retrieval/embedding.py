@@ -18,7 +18,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lab.files import folder_revision
-from lab.models.folders import find_folder
+from lab.models.folders import find_folder, folder_of
+from lab.models.getting import catalogue
 from lab.schema import LabError
 
 
@@ -73,6 +74,8 @@ def load_embedder(name: str) -> Embedder:
     """The bundled embedder, a sentence-transformers folder or a Hub id; raises LabError where there is none."""
     from sentence_transformers import SentenceTransformer
 
+    if name in catalogue() and not folder_of(name).is_dir():
+        raise LabError(f"--embedder {name}: not here yet; bring it with: lab get {name}")
     folder = find_folder(name, "--embedder", "embedder")
     if not list(folder.rglob("*.safetensors")):
         raise LabError(f"--embedder {name}: no .safetensors weights in {folder}; pickle weights are not loaded")
