@@ -81,6 +81,10 @@ WORDINGS: dict[str, Wording] = {
 }
 
 
+LAYOUTS = ("turns", "block")
+"""How a chat model meets a prompt: instruction and examples as messages of their own, or all in one user message."""
+
+
 @dataclass(frozen=True)
 class Prompt:
     """What a model is asked, in parts; the model renders it and cuts it to its window.
@@ -94,6 +98,8 @@ class Prompt:
     examples: tuple[Example, ...] = ()
     passages: tuple[Passage, ...] = ()
     wording: Wording = field(default_factory=Wording)
+    layout: str = "turns"
+    """One of LAYOUTS; a model without a chat template reads one text either way."""
 
 
 @dataclass(frozen=True)

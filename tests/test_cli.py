@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli import main
+from lab.models.baselines import BASELINES
 from lab.tasks.task import load_task, write_task
 from tests.conftest import make_task
 
@@ -114,7 +115,7 @@ def test_import_check_and_decide_end_to_end(lab, tmp_path):
     page = (tmp_path / "report" / "report.html").read_text()
     assert "Content-Security-Policy" in page and "lab decide q --methods zero_shot,few_shot,rag" in page
     decision = json.loads((tmp_path / "report" / "decision.json").read_text())
-    assert {a["name"] for a in decision["arms"]} == {"zero_shot", "few_shot", "rag", "majority", "linear"}
+    assert {a["name"] for a in decision["arms"]} == {"zero_shot", "few_shot", "rag", *BASELINES}
     assert (tmp_path / "report" / "report.md").read_text().startswith("# q: ")
 
     (tmp_path / "report" / "report.html").unlink()

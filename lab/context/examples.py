@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Self
 
-from lab.context.base import Context, Fitted, Tools, without_group
-from lab.schema import WORDINGS, Prompt, Sample
+from lab.context.base import Context, Fitted, Offer, Tools, without_group
+from lab.schema import LAYOUTS, WORDINGS, Prompt, Sample
 from lab.tasks.task import Task
 
 COUNTS = (5, 12)
@@ -30,8 +30,10 @@ class FixedExamples(Context):
     """``spread`` takes targets in turn, so that every label is shown where there is room;
     ``drawn`` keeps the draw's order."""
 
-    def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
-        """Numbers of examples, in both wordings where there are looks for it."""
+    def grid(self, looks: int, trained: bool, offer: Offer = Offer()) -> tuple[Self, ...]:  # noqa: B008 (frozen)
+        """Numbers of examples, in both wordings (of a chat model: layouts) where there are looks for it."""
+        if offer.chat and not trained:
+            return tuple(replace(self, k=k, layout=y, labels=offer.labels) for k, y in product(COUNTS, LAYOUTS))[:looks]
         wordings = (self.wording,) if trained else WORDINGS
         return tuple(replace(self, k=k, wording=w) for k, w in product(COUNTS, wordings))[:looks]
 
@@ -77,8 +79,10 @@ class NearestExamples(Context):
     k: int = 6
     mode: str = "hybrid"
 
-    def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
-        """Numbers of examples, found in either of two ways."""
+    def grid(self, looks: int, trained: bool, offer: Offer = Offer()) -> tuple[Self, ...]:  # noqa: B008 (frozen)
+        """Numbers of examples, found in either of two ways; of a chat model in either layout."""
+        if offer.chat and not trained:
+            return tuple(replace(self, k=k, layout=y, labels=offer.labels) for k, y in product(COUNTS, LAYOUTS))[:looks]
         ways = [(5, "lexical"), (12, "hybrid")] if looks < 4 else product(COUNTS, ("lexical", "hybrid"))
         return tuple(replace(self, k=k, mode=m) for k, m in ways)[:looks]
 

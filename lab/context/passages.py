@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Self
 
-from lab.context.base import Context, Fitted, Tools, without_group
+from lab.context.base import Context, Fitted, Offer, Tools, without_group
 from lab.context.examples import spread
 from lab.context.retrieval.chunking import chunk_documents
-from lab.schema import LabError, Passage, Prompt, Sample
+from lab.schema import LAYOUTS, LabError, Passage, Prompt, Sample
 from lab.tasks.task import Task
 
 
@@ -68,8 +68,11 @@ class Passages(Context):
         """Only where search is dense."""
         return self.mode in ("dense", "hybrid")
 
-    def grid(self, looks: int, trained: bool) -> tuple[Self, ...]:
-        """Few passages or more, found by words, by meaning or by both."""
+    def grid(self, looks: int, trained: bool, offer: Offer = Offer()) -> tuple[Self, ...]:  # noqa: B008 (frozen)
+        """Few passages or more, found by words, by meaning or by both; of a chat model in either layout."""
+        if offer.chat and not trained:
+            ways = product(((1, "lexical"), (3, "hybrid")), LAYOUTS)
+            return tuple(replace(self, k=k, mode=m, layout=y, labels=offer.labels) for (k, m), y in ways)[:looks]
         if looks < 4:
             ways = [(1, "lexical"), (3, "hybrid")]
         elif self.examples:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.flow.bench import Bench, RunSpec
-from lab.flow.methods import Candidate, method
+from lab.flow.methods import Candidate, method, offer_of
 from lab.flow.plan import Plan, PlannedCell
 from lab.flow.search import Search
 from lab.schema import LabError, Sample
@@ -23,7 +23,7 @@ FEWEST_SPARE = 20
 
 def chosen_candidate(bench: Bench, name: str, size: int, sizes: Sequence[int]) -> Candidate:
     """What validation chooses for a trained arm at one of these sizes (rank RANK where it has one)."""
-    arm = method(name)
+    arm = method(name, offer_of(bench.model, bench.task))
     if not arm.trains:
         raise LabError(f"--method {name}: its weights are frozen; name an arm that trains, such as lora or full")
     cell = PlannedCell(name, RANK if arm.has_rank else None, size, 0)

@@ -13,9 +13,11 @@ from typing import Any
 
 import lab.context
 import lab.weights
-from lab.context.base import Context
+from lab.context.base import Context, Offer
 from lab.flow.families import members
+from lab.models.base import Model
 from lab.schema import LabError
+from lab.tasks.check import is_classification
 from lab.tasks.task import Task
 from lab.weights.base import Weights
 
@@ -77,16 +79,16 @@ class Method:
         return Method(self.name, tuple(Candidate(c.context, c.weights.at_rank(rank)) for c in self.candidates))
 
 
-def candidates_of(context: Context, weights: Weights) -> tuple[Candidate, ...]:
+def candidates_of(context: Context, weights: Weights, offer: Offer) -> tuple[Candidate, ...]:
     """The product of both grids within CANDIDATES: a grid that stands alone takes all looks, two share them."""
     alone = not weights.trains
-    contexts = context.grid(CANDIDATES if alone else CANDIDATES // 2, trained=not alone)
+    contexts = context.grid(CANDIDATES if alone else CANDIDATES // 2, not alone, offer)
     offered = weights.grid(CANDIDATES // len(contexts))
     return tuple(Candidate(c, w) for w, c in product(offered, contexts))[:CANDIDATES]
 
 
-@lru_cache(maxsize=1)
-def presets() -> dict[str, Method]:
+@lru_cache(maxsize=4)
+def presets(offer: Offer = Offer()) -> dict[str, Method]:  # noqa: B008 (frozen)
     """All derived methods by name: contexts alone (``rag``), and before trained weights (``lora``,
     ``rag_lora``, ``rag_study_lora``)."""
     contexts = [c for c in members(lab.context).values() if not c().is_control]
@@ -96,7 +98,7 @@ def presets() -> dict[str, Method]:
         for (name, fixed), (before, set_) in product(_variants(context).items(), weights.variants.items()):
             if weights.trains:
                 name = ("" if context.bare else f"{name}_") + before + weights.name
-            found[name] = Method(name, candidates_of(context(**fixed), weights(**set_)))
+            found[name] = Method(name, candidates_of(context(**fixed), weights(**set_), offer))
     return found
 
 
@@ -104,15 +106,15 @@ def _variants(context: type[Context]) -> dict[str, dict[str, Any]]:
     return context.variants or {context.name: {}}
 
 
-def method(name: str) -> Method:
+def method(name: str, offer: Offer = Offer()) -> Method:  # noqa: B008 (frozen)
     """A preset, or ``context+weights`` by the classes' names;
     raises LabError for anything else, listing what there is."""
-    if name in presets():
-        return presets()[name]
+    if name in presets(offer):
+        return presets(offer)[name]
     contexts, weights = members(lab.context), members(lab.weights)
     left, plus, right = name.partition("+")
     if plus and left in contexts and right in weights:
-        return Method(name, candidates_of(contexts[left](), weights[right]()))
+        return Method(name, candidates_of(contexts[left](), weights[right](), offer))
     prompting = [n for n, m in presets().items() if not m.trains]
     training = [w for w, kind in weights.items() if kind.trains]
     raise LabError(
@@ -126,3 +128,9 @@ def default_methods(task: Task) -> list[str]:
     """Prompting and LoRA; with documents also retrieval, both together, and the closed-book arm that studied them."""
     retrieval = ["rag", "rag_lora", "study_lora"] if task.documents else []
     return [*FROZEN_ARMS, "few_shot_rag" if task.documents else "few_shot_nearest", *retrieval, "lora"]
+
+
+def offer_of(model: Model, task: Task) -> Offer:
+    """What this model and this task leave to choose in a prompt."""
+    listed = is_classification(task) and model.count_tokens(", ".join(task.labels)) <= model.window // 4
+    return Offer(model.is_chat, listed)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.context.base import Offer
 from lab.flow.methods import Method, method
 from lab.schema import LabError
 from lab.tasks.task import Task
@@ -128,7 +129,14 @@ class Plan:
         return sum(s for (method_name, size), s in self.search_seconds.items() if method_name == name and size in kept)
 
 
-def expand(names: Sequence[str], ranks: Sequence[int], sizes: Sequence[int], seeds: int, task: Task) -> Plan:
+def expand(
+    names: Sequence[str],
+    ranks: Sequence[int],
+    sizes: Sequence[int],
+    seeds: int,
+    task: Task,
+    offer: Offer = Offer(),  # noqa: B008 (frozen)
+) -> Plan:
     """All cells of the grid; raises LabError for values that can't be run."""
     if not names:
         raise LabError("--methods: name at least one")
@@ -143,7 +151,7 @@ def expand(names: Sequence[str], ranks: Sequence[int], sizes: Sequence[int], see
     for rank in ranks:
         if rank < 1:
             raise LabError(f"--ranks {rank}: a rank is a whole number from 1")
-    methods = [method(n) for n in names]
+    methods = [method(n, offer) for n in names]
     for m in methods:
         if twin := next((o for o in methods if o.candidates == m.candidates and o is not m), None):
             raise LabError(f"--methods: {m.name} and {twin.name} are one arm under two names; leave one out")

@@ -38,6 +38,10 @@ class Model(Protocol):
     """Of ABILITIES."""
 
     @property
+    def is_chat(self) -> bool:
+        """Whether it is asked in conversations."""
+
+    @property
     def window(self) -> int:
         """Tokens that prompt and completion may take together."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -51,14 +51,16 @@ def generate(
     decoding: Decoding,
     batch_tokens: int = BATCH_TOKENS,
     progress: Callable[[int], None] = lambda done: None,
+    more_ends: Set[int] = frozenset(),
 ) -> list[Generated]:
-    """Completions of tokenised prompts, in their order.
+    """Completions of tokenised prompts, in their order; ``more_ends`` are further tokens that end one.
 
     ``batch_tokens`` bounds prompt tokens x prompts of one batch; ``progress`` is told how many more are done.
     """
     if not prompts:
         return []
     network.eval()
+    ends = end_tokens(network, tokenizer) | more_ends
     shared = common_prefix(prompts) if len(prompts) > 1 else 0
     shared = shared if shared >= SHARED_FROM else 0
     started = time.perf_counter()
@@ -80,7 +82,8 @@ def generate(
         while order and (not batch or (len(batch) + 1) * (width + decoding.max_tokens) <= batch_tokens):
             batch.append(order.pop())
         started = time.perf_counter()
-        rows = _generate_batch(network, tokenizer, [prompts[i][shared:] for i in batch], shared, shared_cache, decoding)
+        tails = [prompts[i][shared:] for i in batch]
+        rows = _generate_batch(network, tokenizer, tails, shared, shared_cache, decoding, ends)
         seconds = (time.perf_counter() - started) / len(batch) + shared_seconds
         for i, (text, tokens, finished) in zip(batch, rows):
             results[i] = Generated(text, tokens, finished, shared, seconds)
@@ -96,7 +99,7 @@ def _expand(cache: Cache | None, rows: int, room: int) -> Cache:
 
 
 def _generate_batch(
-    network, tokenizer, tails: list[list[int]], shared: int, shared_cache, decoding: Decoding
+    network, tokenizer, tails: list[list[int]], shared: int, shared_cache, decoding: Decoding, ends: Set[int]
 ) -> list[tuple[str, int, bool]]:
     device, rows = network.device, len(tails)
     width = max(len(t) for t in tails)
@@ -106,7 +109,6 @@ def _generate_batch(
     mask = torch.cat([torch.ones(rows, shared, dtype=own.dtype, device=device), own], dim=1)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, shared:]
     cache = _expand(shared_cache, rows, shared + width + decoding.max_tokens)
-    ends = end_tokens(network, tokenizer)
     alive = list(range(rows))
     produced: list[list[int]] = [[] for _ in range(rows)]
     texts: dict[int, tuple[str, bool]] = {}

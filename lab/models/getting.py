@@ -29,7 +29,6 @@ class Known:
     """One entry of the catalogue (``lab/models/catalogue.toml``)."""
 
     name: str
-    what: str
     kind: str
     """``model`` or ``embedder``: the option that takes it."""
     hub: str

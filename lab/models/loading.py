@@ -21,6 +21,10 @@ transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 
+CONVERSATIONS = "turns1"
+"""Part of a chat model's revision; raised when prompts become conversations in another way."""
+
+
 def load_model(name: str, machine: Machine) -> LocalModel:
     """A bundled name, a local folder or a Hub id as a model in float32 (bf16 on CUDA).
 
@@ -39,6 +43,13 @@ def load_model(name: str, machine: Machine) -> LocalModel:
         raise LabError(f"--model {name}: can't be loaded: {str(error).splitlines()[0]}") from None
     if dtype != torch.float32:
         revision = f"{revision}:{str(dtype).removeprefix('torch.')}"
+    if tokenizer.eos_token_id is None:
+        raise LabError(
+            f"--model {name}: its tokenizer has no end token, so no answer could end; set eos_token in {folder}"
+            "/tokenizer_config.json"
+        )
+    if tokenizer.chat_template:
+        revision = f"{revision}:{CONVERSATIONS}"
     network.generation_config.use_cache = True
     shown = Path(name).name if Path(name).is_dir() else name
     return LocalModel(shown, network.to(machine.device).eval(), tokenizer, machine, revision, folder)

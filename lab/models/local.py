@@ -14,7 +14,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from lab.models.base import ABILITIES
+from lab.models.chat import Chat, holds_special, plain_ids
 from lab.models.device import Machine
 from lab.models.generation import Generated, generate
 from lab.models.likelihood import Encoded, Logits, completion_logits, nats_of
@@ -65,6 +66,8 @@ class LocalModel:
         self.parameters = sum(p.numel() for p in network.parameters())
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
+        self.chat = Chat(name, tokenizer) if tokenizer.chat_template else None
+        """How it is asked, where it has a chat template; None for a base model."""
 
     # The one network
 
@@ -147,24 +150,31 @@ class LocalModel:
         """Tokens of a text without begin and end tokens."""
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    @property
+    def is_chat(self) -> bool:
+        """Whether it has a chat template."""
+        return self.chat is not None
+
     def render(self, prompt: Prompt) -> str:
         """The prompt as text, in the tokenizer's chat template where it has one."""
+        return self.chat.text(prompt) if self.chat else render(prompt)
+
+    def prompt_ids(self, prompt: Prompt) -> list[int]:
+        """Tokens of a prompt, up to where its answer begins."""
+        if self.chat:
+            return self.chat.encode(self.chat.messages(prompt))
         text = render(prompt)
-        if self.tokenizer.chat_template:
-            return self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-            )
-        return text
+        ids = self.tokenizer(text, split_special_tokens=holds_special(self.tokenizer, text))["input_ids"]
+        # A tokenizer that closes every text with its end token would have the model go on behind an end.
+        return ids[:-1] if len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id else ids
 
     def encode(self, prompt: Prompt, reserve: int) -> EncodedPrompt:
         """Tokens of a prompt cut so that ``reserve`` more fit the window:
         whole passages, then whole examples, last first."""
         passages, examples = len(prompt.passages), len(prompt.examples)
         while True:
-            cut = Prompt(
-                prompt.instruction, prompt.input, prompt.examples[:examples], prompt.passages[:passages], prompt.wording
-            )
-            tokens = self.tokenizer(self.render(cut), add_special_tokens=not self.tokenizer.chat_template)["input_ids"]
+            cut = replace(prompt, examples=prompt.examples[:examples], passages=prompt.passages[:passages])
+            tokens = self.prompt_ids(cut)
             if len(tokens) + reserve <= self.window:
                 return EncodedPrompt(tokens, cut, len(prompt.passages) - passages, len(prompt.examples) - examples)
             if passages > (1 if examples else 0):
@@ -183,9 +193,15 @@ class LocalModel:
         return self.encode(prompt, reserve).error
 
     def encode_target(self, target: str) -> list[int]:
-        """A completion as training sees it: a space, the target, the end token."""
-        lead = "" if self.tokenizer.chat_template else " "
-        return self.tokenizer(lead + target, add_special_tokens=False)["input_ids"] + [self.tokenizer.eos_token_id]
+        """A completion as training sees it: the answer behind its prompt, and what ends it."""
+        if self.chat:
+            return self.chat.answer_ids(target)
+        return [*plain_ids(self.tokenizer, f" {target}"), self.tokenizer.eos_token_id]
+
+    @cached_property
+    def turn_ends(self) -> frozenset[int]:
+        """Tokens that end an answer beside the tokenizer's and the network's own."""
+        return frozenset(self.chat.turn_end[-1:]) if self.chat else frozenset()
 
     def encode_text(self, text: str) -> Encoded:
         """A whole text, cut to the window, every token but the first to be predicted."""
@@ -208,7 +224,12 @@ class LocalModel:
         encoded = [self.encode(prompt, decoding.max_tokens) for _, prompt in items]
         fitting = [i for i, e in enumerate(encoded) if not e.error]
         tokens = [encoded[i].tokens for i in fitting]
-        generated = dict(zip(fitting, generate(self.network, self.tokenizer, tokens, decoding, progress=progress)))
+        generated = dict(
+            zip(
+                fitting,
+                generate(self.network, self.tokenizer, tokens, decoding, progress=progress, more_ends=self.turn_ends),
+            )
+        )
         return [_completion(sample_id, encoded[i], generated.get(i)) for i, (sample_id, _) in enumerate(items)]
 
     def choose(

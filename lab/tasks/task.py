@@ -34,6 +34,8 @@ class Task:
     settings: dict[str, Any] = field(default_factory=dict)
     """Further keys of task.toml, such as ``record`` (the pattern of the record scorer) or ``licence``."""
     folder: str = ""
+    closed_set: tuple[str, ...] = ()
+    """Of a scoped task: the whole task's distinct targets."""
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """The samples of one split; raises LabError for an unknown name."""
@@ -45,6 +47,11 @@ class Task:
     def labelled(self) -> tuple[Sample, ...]:
         """Train and validation together: what a data size counts."""
         return self.train + self.validation
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The distinct targets, sorted; of a scoped task the whole task's: known like the instruction."""
+        return self.closed_set or tuple(sorted({s.target for s in self.labelled}))
 
     @cached_property
     def documents_digest(self) -> str:
@@ -86,7 +93,7 @@ class Task:
         train = [s for s in drawn[validation_size:]]
         validation = [s for s in drawn[:validation_size] if (s.group or s.id) != boundary] or drawn[:validation_size]
         moved = [s for s in drawn[:validation_size] if s not in validation]
-        return replace(self, train=tuple(train + moved), validation=tuple(validation))
+        return replace(self, train=tuple(train + moved), validation=tuple(validation), closed_set=self.labels)
 
 
 def samples_digest(samples: tuple[Sample, ...] | list[Sample]) -> str:

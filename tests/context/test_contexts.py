@@ -61,7 +61,7 @@ def test_settings_round_trip_and_leave_defaults_out():
     context = Passages(k=5, mode="dense")
     assert settings_of(context) == {"name": "passages", "k": 5, "mode": "dense"}
     assert member_from(lab.context, settings_of(context)) == context
-    with pytest.raises(LabError, match="one of wording, instruct, k, mode"):
+    with pytest.raises(LabError, match="one of wording, instruct, layout, labels, k, mode"):
         member_from(lab.context, {"name": "passages", "kk": 5})
     with pytest.raises(LabError, match=f"unknown context 'pasages'; one of {', '.join(members(lab.context))}"):
         member_from(lab.context, {"name": "pasages"})

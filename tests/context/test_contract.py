@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from itertools import product
 
 import pytest
 
 import lab.context
-from lab.context.base import Tools
+from lab.context.base import Offer, Tools
 from lab.flow.families import member_from, members, settings_of
 from lab.flow.methods import CANDIDATES
 from lab.models.prompts import render
-from lab.schema import WORDINGS, LabError
+from lab.schema import LAYOUTS, WORDINGS, LabError
 from lab.world.probes import PROBES
 from tests.conftest import make_task
 
@@ -24,6 +25,8 @@ def variants():
     for name, kind in KINDS.items():
         for preset, fixed in (kind.variants or {name: {}}).items():
             yield pytest.param(kind(**fixed), id=preset)
+            if not kind().is_control:
+                yield pytest.param(kind(**fixed, labels=True), id=f"{preset} labels")
             for mode in kind.controls:
                 yield pytest.param(kind(**fixed).control(mode), id=f"{preset} {mode}")
 
@@ -78,7 +81,11 @@ def test_what_it_says_it_uses_is_what_changes_its_prompts_and_its_key(context, t
         "documents": replace(TASK, documents=tuple(replace(d, text="Nothing at all.") for d in TASK.documents)),
         "instruction": replace(TASK, instruction="Say it."),
     }
-    used = {"pool": context.uses_pool, "documents": context.needs_documents, "instruction": context.instruct}
+    used = {
+        "pool": context.uses_pool or context.labels,
+        "documents": context.needs_documents,
+        "instruction": context.instruct,
+    }
     before = [render(context.fit(TASK, tools).build(s)) for s in TASK.test]
     for name, task in changes.items():
         same_key = context.digest_parts(task, tools) == context.digest_parts(TASK, tools)
@@ -91,9 +98,13 @@ def test_every_context_offers_as_many_candidates_as_there_are_looks(name):
     kind = KINDS[name]
     if kind().is_control:
         return
-    for fixed in (kind.variants or {name: {}}).values():
+    offers = (Offer(), Offer(chat=True), Offer(labels=True), Offer(chat=True, labels=True))
+    for fixed, offer in product((kind.variants or {name: {}}).values(), offers):
         for looks, trained in ((CANDIDATES, False), (CANDIDATES // 2, True)):
-            grid = kind(**fixed).grid(looks, trained)
+            grid = kind(**fixed).grid(looks, trained, offer)
+            assert offer.chat or grid == kind(**fixed).grid(looks, trained), "a base model's grid stays what it was"
+            assert offer.labels or not any(c.labels for c in grid)
+            assert not offer.chat or trained or {c.layout for c in grid} == set(LAYOUTS)
             assert len(set(grid)) == (1 if kind.bare and trained else looks)
             assert all(getattr(c, k) == v for c in grid for k, v in fixed.items())
 

@@ -205,7 +205,7 @@ def test_a_sweep_moves_one_lever_at_a_time(nano, store, monkeypatch):
     from lab.experiments.levers.points import Sweep, frontier, measured
 
     quick = Candidate(NoContext(), Lora(rank=4, learning_rate=5e-3, minimum_steps=10, epochs=1))
-    monkeypatch.setattr(lab.flow.methods, "presets", lambda: {"lora": Method("lora", (quick,))})
+    monkeypatch.setattr(lab.flow.methods, "presets", lambda offer: {"lora": Method("lora", (quick,))})
     bench = Bench(make_task(80, documents=False), nano, store, general=general_texts(nano, None))
     found = sweep(bench, small_probes(nano), "lora", 24, read_axes(["replay=0.2", "wrong_labels=0.5"], Lora()), 1)
     assert [(p.axis, p.value) for p in found.points] == [("start", None), ("replay", 0.2), ("wrong_labels", 0.5)]

@@ -14,6 +14,7 @@ from lab.flow.bench import Bench, Progress, RunSpec, decoding_for
 from lab.flow.methods import Candidate, Method
 from lab.flow.plan import PlannedCell, expand
 from lab.flow.runner import Runner
+from lab.models.baselines import BASELINES
 from lab.schema import LabError, Sample
 from lab.store import Store, read_completions
 from lab.study import Study
@@ -50,8 +51,8 @@ def what_was_measured(study: Study):
 def test_the_whole_flow_and_that_a_second_run_does_nothing(tiny, tmp_path, monkeypatch):
     task = make_task(60)
     study = runner_for(task, tiny, tmp_path).run(quick_plan(task))
-    assert study.arms() == ["zero_shot", "few_shot", "rag", "lora", "majority", "linear"]
-    assert [len(study.cells_of(m, 20)) for m in study.arms()] == [1, 2, 1, 2, 2, 2]
+    assert study.arms() == ["zero_shot", "few_shot", "rag", "lora", *BASELINES]
+    assert [len(study.cells_of(m, 20)) for m in study.arms()] == [1, 2, 1, 2, *[2] * len(BASELINES)]
     assert {c.control for c in study.cells if c.method == "rag"} == {"", "oracle", "random"}
     assert all(len(c.outcomes) == len(task.test) for c in study.cells)
     oracle = next(c for c in study.cells if c.control == "oracle")

@@ -143,7 +143,8 @@ def test_a_chat_template_is_used(nano, tmp_path):
     tokenizer = type(nano.tokenizer).from_pretrained(BUNDLED / "nano")
     tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
     model = LocalModel("chat", nano.network, tokenizer, nano.machine, "r")
-    assert model.render(Prompt("Say.", "x")) == "<user>Say.\n\nInput: x\nOutput:<assistant>"
+    assert model.render(Prompt("Say.", "x")) == "<system>Say.<user>x<assistant>"
+    assert model.render(Prompt("Say.", "x", layout="block")) == "<user>Say.\n\nInput: x\nOutput:<assistant>"
     assert model.encode_target("y")[-1] == tokenizer.eos_token_id
 
 

@@ -37,6 +37,8 @@ WELL_KNOWN = {
     "study_full": (3, 4),
     "majority": (7, 5),
     "linear": (7, 0),
+    "embedding_linear": (6, 3),
+    "embedding_nearest": (6, 5),
 }
 """Arms that look alike in every study (places in PALETTE and MARKS), unless another of the study has the place."""
 

@@ -1,0 +1,133 @@
+"""How a chat model is asked: its template, and what the template can and can't do, found by trying.
+
+A prompt becomes a conversation: the instruction as system message, worked examples as turns (user, assistant), passages
+and input as the last user message; or, in one block, a single user message. Training and inference go through the same
+functions, so that an answer is learned behind exactly the tokens that it is asked with::
+
+    chat.encode(messages) + chat.answer_ids("Paris")     # what training sees
+    chat.encode(messages)                                # what generation begins with
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from lab.models.prompts import render
+from lab.schema import LabError, Prompt
+
+Message = dict[str, str]
+MARK = "MARKOFTHELAB"
+"""A word that no template writes itself."""
+
+
+class Chat:
+    """A tokenizer's chat template; raises LabError where it can't render even one user message."""
+
+    def __init__(self, name: str, tokenizer: Any) -> None:
+        self.name, self.tokenizer = name, tokenizer
+        self._text([{"role": "user", "content": MARK}])
+
+    # What the template can do
+
+    @cached_property
+    def has_system(self) -> bool:
+        """Whether a system message reaches the model: some templates refuse it (Gemma, Mistral), some drop it."""
+        try:
+            messages = [{"role": "system", "content": MARK}, {"role": "user", "content": "x"}]
+            return MARK in self._text(messages)
+        except LabError:
+            return False
+
+    @cached_property
+    def has_turns(self) -> bool:
+        """Whether worked examples can stand as earlier turns."""
+        try:
+            user, assistant = {"role": "user", "content": "x"}, {"role": "assistant", "content": MARK}
+            return MARK in self._text([user, assistant, user])
+        except LabError:
+            return False
+
+    @cached_property
+    def turn_end(self) -> list[int]:
+        """Tokens that end an answer: the template's own end of a turn, which need not be the tokenizer's end token."""
+        user, assistant = {"role": "user", "content": "x"}, {"role": "assistant", "content": MARK}
+        try:
+            after = self._text([user, assistant], answering=False).rsplit(MARK, 1)[1]
+        except (LabError, IndexError):
+            after = ""
+        ids = self.tokenizer(after, add_special_tokens=False)["input_ids"] if after else []
+        first = next((n for n, token in enumerate(ids) if token in self._special_ids), None)
+        return ids[: first + 1] if first is not None else [self.tokenizer.eos_token_id]
+
+    @cached_property
+    def _special_ids(self) -> set[int]:
+        added = getattr(self.tokenizer, "added_tokens_decoder", {})
+        return {*self.tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}
+
+    # Prompts and answers
+
+    def messages(self, prompt: Prompt) -> list[Message]:
+        """The conversation that a prompt stands for; what the template lacks goes into the first user message."""
+        if prompt.layout == "block" or (prompt.examples and not self.has_turns):
+            return [{"role": "user", "content": render(prompt)}]
+        turns: list[Message] = []
+        # Best examples stand first in a prompt and next to the input in a conversation.
+        for example in reversed(prompt.examples):
+            turns += [{"role": "user", "content": example.input}, {"role": "assistant", "content": example.target}]
+        passages = [f"{prompt.wording.passage}: {p.text}" for p in prompt.passages]
+        turns.append({"role": "user", "content": "\n\n".join([*passages, prompt.input])})
+        if not prompt.instruction:
+            return turns
+        if self.has_system:
+            return [{"role": "system", "content": prompt.instruction}, *turns]
+        return [turns[0] | {"content": f"{prompt.instruction}\n\n{turns[0]['content']}"}, *turns[1:]]
+
+    def text(self, prompt: Prompt) -> str:
+        """The prompt's conversation as the template writes it."""
+        return self._text(self.messages(prompt))
+
+    def encode(self, messages: list[Message]) -> list[int]:
+        """Tokens up to where the answer begins; special-token text within the messages is plain text."""
+        if not any(self.is_special(m["content"]) for m in messages):
+            return self.tokenizer(self._text(messages), add_special_tokens=False)["input_ids"]
+        marked = [m | {"content": f"{MARK}{n}X"} for n, m in enumerate(messages)]
+        ids, rest = [], self._text(marked)
+        for n, message in enumerate(messages):
+            before, rest = rest.split(f"{MARK}{n}X", 1)
+            ids += self.tokenizer(before, add_special_tokens=False)["input_ids"]
+            ids += plain_ids(self.tokenizer, message["content"])
+        return ids + self.tokenizer(rest, add_special_tokens=False)["input_ids"]
+
+    def answer_ids(self, target: str) -> list[int]:
+        """An answer as training sees it behind ``encode``'s tokens, with the end of its turn."""
+        return plain_ids(self.tokenizer, target) + self.turn_end
+
+    def is_special(self, text: str) -> bool:
+        """Whether a text holds the text of a special token."""
+        return holds_special(self.tokenizer, text)
+
+    def _text(self, messages: list[Message], answering: bool = True) -> str:
+        try:
+            return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answering)
+        except Exception as error:
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise LabError(f"{self.name}: its chat template can't render a conversation: {said}") from None
+
+
+def special_texts(tokenizer: Any) -> list[str]:
+    """Texts that a tokenizer reads as one special token."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    return [t for t in {*tokenizer.all_special_tokens, *(str(a) for a in added.values() if a.special)} if t.strip()]
+
+
+def holds_special(tokenizer: Any, text: str) -> bool:
+    """Whether a text holds the text of a special token."""
+    return any(t in text for t in special_texts(tokenizer))
+
+
+def plain_ids(tokenizer: Any, text: str) -> list[int]:
+    """Tokens of a text from outside: what looks like a special token is text."""
+    if not holds_special(tokenizer, text):
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
