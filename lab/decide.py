@@ -231,7 +231,8 @@ def _undecided(
     close = [b for b in eligible if b is not best and not bounds.no_worse(best, b)]
     reasons = [
         bounds.in_words(best, b) + f"; a loss of more than {points(settings.margin)} can't be ruled out" for b in close
-    ] + _left_out(arms)
+    ]
+    reasons += [_held_back_by_form(a) for a in eligible if _fails_by_form(a)] + _left_out(arms)
     items = min((n for a in eligible if (n := needed(a)) is not None), default=None)
     more = (
         f"about {items:,} test items (there are {bounds.items:,}) would settle it if the differences stay as they are"
@@ -277,8 +278,14 @@ def _fails_by_form(arm: ArmEvidence) -> bool:
     return arm.content is not None and arm.content >= USELESS and arm.content - arm.accuracy >= FORM
 
 
+def _held_back_by_form(arm: ArmResult) -> str:
+    """An arm that knows more than is counted as right."""
+    held = f"{percent(arm.content)} of the completions of {arm.label} hold the right content, and"
+    return f"{held} {percent(arm.accuracy)} are counted as right. A cheaper cure may be to {CURES}."
+
+
 def _form_alone(chosen: ArmResult, arms: list[ArmResult], margin: float) -> list[str]:
-    """Whether the verdict rests on form: another arm has the content as well and only not the form."""
+    """Whether the verdict rests on form: another arm has the content as well, or more of it, and only not the form."""
     rivals = [
         a
         for a in arms
@@ -289,7 +296,8 @@ def _form_alone(chosen: ArmResult, arms: list[ArmResult], margin: float) -> list
         and a.accuracy < chosen.accuracy - margin
     ]
     if not rivals:
-        return []
+        known = chosen.content or 0.0
+        return [_held_back_by_form(a) for a in arms if _fails_by_form(a) and a.content > known + margin]
     rival = max(rivals, key=lambda a: a.content)
     return [
         f"It wins by form, not by knowledge: {percent(rival.content)} of the completions of {rival.label} hold the "

@@ -228,6 +228,16 @@ def test_content_without_form_is_never_called_of_no_use():
     assert decide(with_content(arms, {"zero_shot": 0.0, "rag": 0.05})).sentence.startswith("None of the arms does")
 
 
+def test_too_few_items_to_decide_do_not_hide_that_the_content_is_there():
+    """A few items rule no arm out; that the answer stands in the sentences of one is said all the same."""
+    arms = {"zero_shot": ["w" * 20], "rag": ["w" * 20]}
+    d = decide(with_content(arms, {"zero_shot": 0.05, "rag": 0.7}))
+    (said,) = [r for r in d.reasons if "right content" in r]
+    assert d.sentence.startswith("Undecided") and "constrain decoding" in said
+    assert said.startswith("70.0 % of the completions of rag hold the right content, and 0.0 % are counted as right")
+    assert not any("right content" in r for r in decide(with_content(arms, dict.fromkeys(arms, 0.05))).reasons)
+
+
 def test_a_verdict_that_rests_on_form_alone_says_so():
     arms = {"rag": ["w" * 400], "lora": [outcomes(0.62, 400, s) for s in (1, 2, 3)]}
     d = decide(with_content(arms, {"rag": 0.61, "lora": 0.62}))

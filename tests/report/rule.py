@@ -103,7 +103,7 @@ def rare_studies() -> dict[str, tuple[Study, str]]:
         "useless": "None of the arms does this task",
     }
     return {name: (study, says[name]) for name, study in studies.items()} | {
-        "deployed": (deployed_study(), "Compared as deployed, not matched: rag on big")
+        "deployed": (deployed_study(), "Compared as deployed, not matched: rag on big"),
     }
 
 

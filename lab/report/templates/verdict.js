@@ -136,7 +136,7 @@ function undecided(eligible, arms, bounds, settings) {
   };
   const best = most(eligible, (a) => a.accuracy);
   const close = eligible.filter((b) => b !== best && !bounds.noWorse(best, b));
-  const reasons = close.map((b) => bounds.inWords(best, b) + `; a loss of more than ${points(settings.margin)} can't be ruled out`).concat(leftOut(arms));
+  const reasons = close.map((b) => bounds.inWords(best, b) + `; a loss of more than ${points(settings.margin)} can't be ruled out`).concat(eligible.filter(failsByForm).map(heldBackByForm), leftOut(arms));
   const counts = eligible.map(needed).filter((n) => n !== null), items = counts.length ? Math.min(...counts) : null;
   const more = items ? `about ${whole(items)} test items (there are ${whole(bounds.items)}) would settle it if the differences stay as they are` : "no number of items would settle it if the differences stay as they are";
   const change = [more[0].toUpperCase() + more.slice(1) + "."];
@@ -148,6 +148,7 @@ function undecided(eligible, arms, bounds, settings) {
 // No arm is right often enough to be of use: is it the content that lacks, or the form?
 const range = (a) => `(${percent(a.low)} to ${percent(a.high)})`;
 function failsByForm(a) { return a.content !== null && a.content >= rule.useless && a.content - a.accuracy >= rule.form; }
+const heldBackByForm = (a) => `${percent(a.content)} of the completions of ${a.label} hold the right content, and ${percent(a.accuracy)} are counted as right. A cheaper cure may be to ${rule.cures}.`;
 function useless(arms) {
   const share = (a) => `${a.label} is right on ${percent(a.accuracy)} ${range(a)}`, formless = arms.filter(failsByForm), best = arms[0];
   if (!formless.length)
@@ -159,10 +160,10 @@ function useless(arms) {
   return [`No arm answers in the form that counts, but the content is there: ${fullest.label} is right on ${percent(fullest.accuracy)} of the test items, and `
     + `${percent(fullest.content)} of its completions hold the right content.`, reasons, [`Cheaper than another model: ${rule.cures}; or train on the form.`]];
 }
-// Whether the verdict rests on form: another arm has the content as well and only not the form.
+// Whether the verdict rests on form: another arm has the content as well, or more of it, and only not the form.
 function formAlone(chosen, arms, margin) {
   const rivals = arms.filter((a) => a !== chosen && failsByForm(a) && chosen.content !== null && a.content >= chosen.content - margin && a.accuracy < chosen.accuracy - margin);
-  if (!rivals.length) return [];
+  if (!rivals.length) return arms.filter((a) => failsByForm(a) && a.content > (chosen.content ?? 0) + margin).map(heldBackByForm);
   const rival = most(rivals, (a) => a.content);
   return [`It wins by form, not by knowledge: ${percent(rival.content)} of the completions of ${rival.label} hold the right content, ${percent(chosen.content)} of those of ${chosen.label}. `
     + `A cheaper cure may be to ${rule.cures}.`];
