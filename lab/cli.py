@@ -16,7 +16,7 @@ from lab import __version__
 from lab.commands import data, experiments, making, results
 from lab.commands.decide import decide
 from lab.commands.options import console
-from lab.schema import LabError
+from lab.schema import LabError, first_line
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 app = typer.Typer(
@@ -96,9 +96,9 @@ def main() -> None:
         if hasattr(error, "format_message"):
             errors.print(f"lab: {error.format_message()}", markup=False, soft_wrap=True)
             sys.exit(getattr(error, "exit_code", 2))
-        text = (str(error).splitlines() or [""])[0]
         errors.print(
-            f"lab: {type(error).__name__}: {text} (this is a bug or an unforeseen input; lab --debug ... shows where)",
+            f"lab: {type(error).__name__}: {first_line(error)} (this is a bug or an unforeseen input; "
+            "lab --debug ... shows where)",
             markup=False,
             soft_wrap=True,
         )

@@ -73,7 +73,8 @@ def decide(
 
 def verdict(shown: Evidence, settings: Settings) -> Decision:
     """The decision that the evidence and the settings give."""
-    arms = sorted((_result(a, settings) for a in shown.arms), key=lambda a: -a.accuracy)
+    measured = [_result(a, settings) for a in shown.arms]
+    arms = sorted(measured, key=lambda a: -a.accuracy)
 
     def decision(
         chosen: str, sentence: str, reasons: list[str], would_change: list[str], items: int | None = None
@@ -87,7 +88,7 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
             ["Run the same lab decide command again: it goes on where it stopped."],
             [],
         )
-    eligible = [a for name in (a.label for a in shown.arms) for a in arms if a.label == name and not a.excluded]
+    eligible = [a for a in measured if not a.excluded]
     if not eligible:
         return decision("", "No arm lies within the limits.", _left_out(arms), ["Other limits."])
     if max(a.high for a in arms) < USELESS:

@@ -18,6 +18,11 @@ class LabError(Exception):
     """A mistake a person can mend; its text is one line that names the place and the way out."""
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says first, for a LabError of one line; its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 class TrainingFailed(LabError):
     """A training whose loss is no number: the run ends as failed and nothing of it is stored."""
 

@@ -23,7 +23,7 @@ import pandas
 from filelock import FileLock
 
 from lab.files import CHECKPOINT, digest, lab_home, write_whole
-from lab.schema import Completion, LabError, Usage
+from lab.schema import Completion, LabError, Usage, first_line
 
 KINDS = ("adaptation", "evaluation", "choice")
 COMMITTED = Path(__file__).resolve().parent.parent / "reports"
@@ -275,7 +275,7 @@ def read_completions(entry: Entry) -> list[Completion]:
         table = pandas.read_parquet(entry.folder / "completions.parquet")
     except Exception as error:
         raise LabError(
-            f"{entry.folder}: damaged completions ({str(error).splitlines()[0]}); remove them with: lab prune --damaged"
+            f"{entry.folder}: damaged completions ({first_line(error)}); remove them with: lab prune --damaged"
         ) from None
     return [
         Completion(

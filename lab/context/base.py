@@ -41,7 +41,7 @@ class Fitted(ABC):
     """What making its index took, embedding included, when it was first made."""
 
     def __init__(self, context: Context, task: Task) -> None:
-        self.context, self.task = context, task
+        self.context, self.task, self.instruction = context, task, context.instruction_of(task)
 
     @abstractmethod
     def build(self, sample: Sample) -> Prompt:
@@ -54,7 +54,7 @@ class Fitted(ABC):
     def prompt(self, sample: Sample, examples: Iterable[Sample] = (), passages: Iterable[Passage] = ()) -> Prompt:
         """A prompt in the context's own wording, with training items as worked examples; best ones first."""
         return Prompt(
-            self.context.instruction_of(self.task),
+            self.instruction,
             sample.input,
             tuple(Example(s.id, s.input, s.target) for s in examples),
             tuple(passages),
@@ -136,11 +136,15 @@ class Context(ABC):
         if trained:
             return (self,)
         if offer.chat:
-            listed = {"labels": True} if offer.labels else {}
-            block = replace(self, layout="block", **listed)
-            plain = replace(self, layout="block") if listed else replace(block, wording="question_answer")
-            return (replace(self, **listed), block, self if listed else replace(self, instruct=False), plain)[:looks]
+            turns, block = self.in_layouts(replace(offer, labels=False))
+            if offer.labels:
+                return (*self.in_layouts(offer), turns, block)[:looks]
+            return (turns, block, replace(turns, instruct=False), replace(block, wording="question_answer"))[:looks]
         return tuple(replace(self, wording=w, instruct=i) for w, i in product(WORDINGS, (True, False)))[:looks]
+
+    def in_layouts(self, offer: Offer) -> tuple[Self, ...]:
+        """The same context in each layout that a chat model can meet, with the labels listed where they can be."""
+        return tuple(replace(self, layout=layout, labels=offer.labels) for layout in LAYOUTS)
 
     def require(self, task: Task) -> None:
         """Raise LabError where the task lacks what this context needs."""

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, ClassVar, Self
 
 from lab.context.base import Context, Fitted, Offer, Tools, without_group
-from lab.schema import LAYOUTS, WORDINGS, Prompt, Sample
+from lab.schema import WORDINGS, Prompt, Sample
 from lab.tasks.task import Task
 
 COUNTS = (5, 12)
@@ -33,7 +33,7 @@ class FixedExamples(Context):
     def grid(self, looks: int, trained: bool, offer: Offer = Offer()) -> tuple[Self, ...]:  # noqa: B008 (frozen)
         """Numbers of examples, in both wordings (of a chat model: layouts) where there are looks for it."""
         if offer.chat and not trained:
-            return tuple(replace(self, k=k, layout=y, labels=offer.labels) for k, y in product(COUNTS, LAYOUTS))[:looks]
+            return tuple(replace(c, k=k) for k in COUNTS for c in self.in_layouts(offer))[:looks]
         wordings = (self.wording,) if trained else WORDINGS
         return tuple(replace(self, k=k, wording=w) for k, w in product(COUNTS, wordings))[:looks]
 
@@ -82,7 +82,7 @@ class NearestExamples(Context):
     def grid(self, looks: int, trained: bool, offer: Offer = Offer()) -> tuple[Self, ...]:  # noqa: B008 (frozen)
         """Numbers of examples, found in either of two ways; of a chat model in either layout."""
         if offer.chat and not trained:
-            return tuple(replace(self, k=k, layout=y, labels=offer.labels) for k, y in product(COUNTS, LAYOUTS))[:looks]
+            return tuple(replace(c, k=k) for k in COUNTS for c in self.in_layouts(offer))[:looks]
         ways = [(5, "lexical"), (12, "hybrid")] if looks < 4 else product(COUNTS, ("lexical", "hybrid"))
         return tuple(replace(self, k=k, mode=m) for k, m in ways)[:looks]
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from lab.context.base import Context, Fitted, Offer, Tools, without_group
 from lab.context.examples import spread
 from lab.context.retrieval.chunking import chunk_documents
-from lab.schema import LAYOUTS, LabError, Passage, Prompt, Sample
+from lab.schema import LabError, Passage, Prompt, Sample
 from lab.tasks.task import Task
 
 
@@ -71,8 +71,8 @@ class Passages(Context):
     def grid(self, looks: int, trained: bool, offer: Offer = Offer()) -> tuple[Self, ...]:  # noqa: B008 (frozen)
         """Few passages or more, found by words, by meaning or by both; of a chat model in either layout."""
         if offer.chat and not trained:
-            ways = product(((1, "lexical"), (3, "hybrid")), LAYOUTS)
-            return tuple(replace(self, k=k, mode=m, layout=y, labels=offer.labels) for (k, m), y in ways)[:looks]
+            ways = product(((1, "lexical"), (3, "hybrid")), self.in_layouts(offer))
+            return tuple(replace(c, k=k, mode=m) for (k, m), c in ways)[:looks]
         if looks < 4:
             ways = [(1, "lexical"), (3, "hybrid")]
         elif self.examples:

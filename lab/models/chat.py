@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from lab.models.prompts import render
-from lab.schema import LabError, Prompt
+from lab.schema import LabError, Prompt, first_line
 
 Message = dict[str, str]
 MARK = "MARKOFTHELAB"
@@ -57,13 +57,9 @@ class Chat:
         except (LabError, IndexError):
             after = ""
         ids = self.tokenizer(after, add_special_tokens=False)["input_ids"] if after else []
-        first = next((n for n, token in enumerate(ids) if token in self._special_ids), None)
+        special = {*self.tokenizer.all_special_ids, *_marked_special(self.tokenizer)}
+        first = next((n for n, token in enumerate(ids) if token in special), None)
         return ids[: first + 1] if first is not None else [self.tokenizer.eos_token_id]
-
-    @cached_property
-    def _special_ids(self) -> set[int]:
-        added = getattr(self.tokenizer, "added_tokens_decoder", {})
-        return {*self.tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}
 
     # Prompts and answers
 
@@ -89,7 +85,7 @@ class Chat:
 
     def encode(self, messages: list[Message]) -> list[int]:
         """Tokens up to where the answer begins; special-token text within the messages is plain text."""
-        if not any(self.is_special(m["content"]) for m in messages):
+        if not any(holds_special(self.tokenizer, m["content"]) for m in messages):
             return self.tokenizer(self._text(messages), add_special_tokens=False)["input_ids"]
         marked = [m | {"content": f"{MARK}{n}X"} for n, m in enumerate(messages)]
         ids, rest = [], self._text(marked)
@@ -103,22 +99,22 @@ class Chat:
         """An answer as training sees it behind ``encode``'s tokens, with the end of its turn."""
         return plain_ids(self.tokenizer, target) + self.turn_end
 
-    def is_special(self, text: str) -> bool:
-        """Whether a text holds the text of a special token."""
-        return holds_special(self.tokenizer, text)
-
     def _text(self, messages: list[Message], answering: bool = True) -> str:
         try:
             return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answering)
         except Exception as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise LabError(f"{self.name}: its chat template can't render a conversation: {said}") from None
+            raise LabError(f"{self.name}: its chat template can't render a conversation: {first_line(error)}") from None
+
+
+def _marked_special(tokenizer: Any) -> dict[int, str]:
+    """Added tokens that are marked as special, though they may have no role of their own (an end of turn)."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    return {number: str(token) for number, token in added.items() if token.special}
 
 
 def special_texts(tokenizer: Any) -> list[str]:
     """Texts that a tokenizer reads as one special token."""
-    added = getattr(tokenizer, "added_tokens_decoder", {})
-    return [t for t in {*tokenizer.all_special_tokens, *(str(a) for a in added.values() if a.special)} if t.strip()]
+    return [t for t in {*tokenizer.all_special_tokens, *_marked_special(tokenizer).values()} if t.strip()]
 
 
 def holds_special(tokenizer: Any, text: str) -> bool:

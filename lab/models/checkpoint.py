@@ -9,13 +9,14 @@ The progress file is replaced last and names the step's files, so that a kill at
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+
+from lab.files import write_json
 
 
 def save_checkpoint(
@@ -33,9 +34,7 @@ def save_checkpoint(
             states |= {f"{number}.{index}.{key}": torch.as_tensor(value).contiguous() for key, value in state.items()}
     save_file({k: v.detach().contiguous() for k, v in tensors.items()}, folder / f"weights-{step}.safetensors")
     save_file(states, folder / f"optimizer-{step}.safetensors")
-    temporary = folder / "progress.json.tmp"
-    temporary.write_text(json.dumps(progress))
-    os.replace(temporary, folder / "progress.json")
+    write_json(folder / "progress.json", progress)
     for old in folder.glob("*-*.safetensors"):
         if not old.stem.endswith(f"-{step}"):
             old.unlink()

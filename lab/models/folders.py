@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.files import lab_home
-from lab.schema import LabError
+from lab.schema import LabError, first_line
 
 BUNDLED = Path(__file__).parent / "bundled"
 FROM_THE_HUB = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
@@ -57,7 +57,7 @@ def hub_folder(name: str, option: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(FROM_THE_HUB)))
     except Exception as error:
-        raise LabError(f"{option} {name}: can't be had from the Hub: {str(error).splitlines()[0]}") from None
+        raise LabError(f"{option} {name}: can't be had from the Hub: {first_line(error)}") from None
 
 
 def require_loadable(folder: Path) -> None:

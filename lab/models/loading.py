@@ -15,7 +15,7 @@ from lab.models.folders import bundled_models, find_folder, folder_of, require_l
 from lab.models.getting import catalogue
 from lab.models.gguf import converted
 from lab.models.local import LocalModel
-from lab.schema import LabError
+from lab.schema import LabError, first_line
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
@@ -40,7 +40,7 @@ def load_model(name: str, machine: Machine) -> LocalModel:
             str(folder), dtype=dtype, trust_remote_code=False, use_safetensors=True
         )
     except Exception as error:
-        raise LabError(f"--model {name}: can't be loaded: {str(error).splitlines()[0]}") from None
+        raise LabError(f"--model {name}: can't be loaded: {first_line(error)}") from None
     if dtype != torch.float32:
         revision = f"{revision}:{str(dtype).removeprefix('torch.')}"
     if tokenizer.eos_token_id is None:

@@ -81,9 +81,7 @@ class LocalModel:
 
     def lend(self, network: torch.nn.Module, undo: Callable[[], None], base_logits: Logits | None = None) -> LocalModel:
         """The base's network with something attached, until the base is wanted again; ``undo`` takes it off."""
-        lent = LocalModel(
-            self.name, network, self.tokenizer, self.machine, self.revision, self.folder, base_logits=base_logits
-        )
+        lent = self._with(network, base_logits)
         self._lent = (lent, undo)
         return lent
 
@@ -97,9 +95,10 @@ class LocalModel:
 
     def beside(self, network: torch.nn.Module) -> LocalModel:
         """A model with a network of its own (full fine-tuning); the base stays beside it."""
-        return LocalModel(
-            self.name, network, self.tokenizer, self.machine, self.revision, self.folder, base_logits=self.logits
-        )
+        return self._with(network, self.logits)
+
+    def _with(self, network: torch.nn.Module, base_logits: Logits | None) -> LocalModel:
+        return LocalModel(self.name, network, self.tokenizer, self.machine, self.revision, self.folder, base_logits)
 
     @property
     def gone(self) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -19,25 +18,22 @@ from safetensors.torch import save_file
 
 
 class Pristine:
-    """The values of a network as it was when this was made."""
+    """The values of a network as it was when this was made: they are looked for, or written, at once."""
 
     def __init__(self, network: torch.nn.Module, folder: Path | None) -> None:
         self.network, self.folder = network, folder
         self._own: tempfile.TemporaryDirectory[str] | None = None
+        found = self._in_folder()
+        self.files = found if found is not None else self._written()
+        """Where each parameter's values lie."""
 
     @torch.no_grad()
     def restore(self, names: Iterable[str]) -> None:
         """Copy the values of these parameters back into the network."""
         parameters = dict(self.network.named_parameters())
-        with self._opened() as read:
+        with _reader(self.files) as read:
             for name in names:
                 parameters[name].copy_(read(name).to(parameters[name].dtype))
-
-    @cached_property
-    def files(self) -> dict[str, Path]:
-        """Where each parameter's values lie; to be asked before the first change."""
-        found = self._in_folder()
-        return found if found is not None else self._written()
 
     def _in_folder(self) -> dict[str, Path] | None:
         """The model's own files, where they hold exactly what the network holds."""
@@ -61,11 +57,6 @@ class Pristine:
         parameters = dict(self.network.named_parameters())
         save_file({n: p.detach().cpu().contiguous() for n, p in parameters.items()}, path)
         return dict.fromkeys(parameters, path)
-
-    @contextmanager
-    def _opened(self) -> Iterator:
-        with _reader(self.files) as read:
-            yield read
 
 
 @contextmanager

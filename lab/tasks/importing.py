@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas
 
 from lab.files import read_jsonl
-from lab.schema import LabError, Sample
+from lab.schema import LabError, Sample, first_line
 from lab.tasks.task import SPLITS, Task, read_document_folder
 
 INPUT_NAMES = ("input", "text", "question", "prompt", "query", "message", "sentence", "utterance")
@@ -97,9 +97,7 @@ def _read_hub(name: str) -> pandas.DataFrame:
     try:
         table = load_dataset(name, split="train", trust_remote_code=False).to_pandas()
     except Exception as error:
-        raise LabError(
-            f"{name}: no such file, and as a Hub dataset it can't be loaded: {str(error).splitlines()[0]}"
-        ) from None
+        raise LabError(f"{name}: no such file, and as a Hub dataset it can't be loaded: {first_line(error)}") from None
     table["__line__"] = range(1, len(table) + 1)
     return table
 

@@ -171,7 +171,7 @@ def label(task: Task) -> Scorer:
 
     ``content``: the target is the one label that stands in the completion.
     """
-    known = {normalise(s.target) for s in task.labelled}
+    known = {normalise(target) for target in task.labels}
 
     def score(sample: Sample, completion: Completion) -> Score:
         answer = normalise(completion.text)

@@ -48,7 +48,7 @@ class Task:
         """Train and validation together: what a data size counts."""
         return self.train + self.validation
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """The distinct targets, sorted; of a scoped task the whole task's: known like the instruction."""
         return self.closed_set or tuple(sorted({s.target for s in self.labelled}))

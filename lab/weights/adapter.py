@@ -75,9 +75,8 @@ class Adapter(Trained):
 
     def apply(self, model: LocalModel, folder: Path) -> LocalModel:
         """The model with the adapter merged into its weights, until the base is used again."""
+        # Made before the first change: it finds out where the base's own values lie.
         base, pristine = model.network, model.pristine
-        # Where the base's own values lie must be known before they are changed.
-        assert pristine.files
         with attached(base, folder) as network:
             changed = []
             for name, layer in adapted_layers(network):

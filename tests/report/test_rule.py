@@ -17,7 +17,7 @@ from lab.report.charts.lines import line_rows, volumes_shown
 from lab.report.charts.quality import arm_rows
 from lab.report.write import script
 from tests.report.rule import deployed_study, grid, rare_studies, rich_study
-from tests.test_decide import study_of
+from tests.test_decide import with_content
 
 
 class Engine:
@@ -85,9 +85,7 @@ def test_the_other_branches_are_the_same_too(engine, name):
 @pytest.mark.parametrize("margin", (0.02, 0.123))
 def test_content_is_told_beside_few_items_too(engine, margin):
     """Undecided at the narrow margin, decided at the wide one."""
-    study = study_of({"zero_shot": ["w" * 20], "rag": ["w" * 20]})
-    for cell in study.cells:
-        cell.parts = {"content": [float(n < (14 if cell.method == "rag" else 0)) for n in range(20)]}
+    study = with_content({"zero_shot": ["w" * 20], "rag": ["w" * 20]}, {"zero_shot": 0.0, "rag": 0.7})
     wanted = require_same(engine, evidence(study), Settings(margin=margin))
     assert wanted.sentence.startswith("Undecided") == (margin < 0.1)
     assert "70.0 % of the completions of rag hold the right content" in " ".join(wanted.reasons)

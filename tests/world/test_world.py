@@ -182,10 +182,9 @@ def tokenizer_folder(tmp_path_factory):
     return folder
 
 
-def test_pretraining_resumes_to_the_same_result(tmp_path, tokenizer_folder):
-    for name in ("whole", "parts"):
-        shutil.copytree(tokenizer_folder, tmp_path / name / "tokenizer")
-    config = PretrainConfig(
+def small_recipe(tokens: int) -> PretrainConfig:
+    """A network of one layer, in batches of 256 tokens."""
+    return PretrainConfig(
         hidden=32,
         layers=1,
         heads=2,
@@ -193,11 +192,17 @@ def test_pretraining_resumes_to_the_same_result(tmp_path, tokenizer_folder):
         vocabulary=512,
         window=128,
         sequence=64,
-        tokens=6 * 256,
+        tokens=tokens,
         batch_tokens=256,
         warmup_steps=2,
         rows_per_shard=8,
     )
+
+
+def test_pretraining_resumes_to_the_same_result(tmp_path, tokenizer_folder):
+    for name in ("whole", "parts"):
+        shutil.copytree(tokenizer_folder, tmp_path / name / "tokenizer")
+    config = small_recipe(tokens=6 * 256)
     here = machine("cpu", "float32")
     whole = pretrain(config, None, tmp_path / "whole", here, compile_model=False)
     for stop in (2, 3, 5, None):
@@ -214,19 +219,7 @@ def test_pretraining_refuses_another_recipe(tmp_path, tokenizer_folder):
 
     from lab.schema import LabError
 
-    config = PretrainConfig(
-        hidden=32,
-        layers=1,
-        heads=2,
-        intermediate=64,
-        vocabulary=512,
-        window=128,
-        sequence=64,
-        tokens=4 * 256,
-        batch_tokens=256,
-        warmup_steps=2,
-        rows_per_shard=8,
-    )
+    config = small_recipe(tokens=4 * 256)
     here = machine("cpu", "float32")
     pretrain(config, None, tmp_path, here, compile_model=False)
     with pytest.raises(LabError, match="another recipe"):

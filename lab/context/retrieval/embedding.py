@@ -7,7 +7,6 @@ network once.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from lab.files import folder_revision
+from lab.files import folder_revision, write_whole
 from lab.models.folders import find_folder, folder_of
 from lab.models.getting import catalogue
-from lab.schema import LabError
+from lab.schema import LabError, first_line
 
 
 class Embedder:
@@ -62,10 +61,7 @@ class Embedder:
         ).astype(np.float32)
         seconds = time.perf_counter() - started
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{os.getpid()}.tmp")
-            save_file({"vectors": vectors}, temporary, metadata={"seconds": f"{seconds:.6f}"})
-            os.replace(temporary, path)
+            write_whole(path, save({"vectors": vectors}, metadata={"seconds": f"{seconds:.6f}"}))
         return vectors, seconds
 
 
@@ -82,7 +78,7 @@ def load_embedder(name: str) -> Embedder:
     try:
         model = SentenceTransformer(str(folder), device="cpu", trust_remote_code=False)
     except Exception as error:
-        raise LabError(f"--embedder {name}: can't be loaded: {str(error).splitlines()[0]}") from None
+        raise LabError(f"--embedder {name}: can't be loaded: {first_line(error)}") from None
     revision = hashlib.sha256(
         "".join(folder_revision(p.parent) for p in sorted(folder.rglob("*.safetensors"))).encode()
     ).hexdigest()
