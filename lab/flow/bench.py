@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from lab.context.base import Context, Fitted, Tools
 from lab.files import digest
+from lab.flow.decoding import decoding_for, with_room
 from lab.flow.families import settings_of
 from lab.flow.latency import latencies
 from lab.flow.methods import Candidate
@@ -24,7 +25,6 @@ from lab.flow.plan import PlannedCell
 from lab.models.likelihood import Encoded
 from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
-from lab.models.prompts import render
 from lab.schema import Decoding, Prompt, Sample, Score
 from lab.store import Draft, Entry, Store, key_of, read_completions, write_completions
 from lab.tasks.scorers import scorer_for
@@ -32,9 +32,6 @@ from lab.tasks.task import Task
 from lab.weights.base import TrainingData, Weights
 from lab.weights.training import encode_pairs
 from lab.world.general import General
-
-TRIAL_ITEMS, TRIAL_TOKENS = 8, 96
-"""Of the trial that says how much room a chat model's answers need."""
 
 
 class Progress:
@@ -76,9 +73,7 @@ class Bench:
         self.task, self.model, self.store = task, model, store
         self.tools = tools or Tools(cache=store.cache / "vectors")
         self.progress, self.general = progress or Progress(), general
-        self.decoding = decoding or decoding_for(task, model)
-        if decoding is None and model.is_chat:
-            self.decoding = replace(self.decoding, max_tokens=self._room())
+        self.decoding = decoding or with_room(decoding_for(task, model), task, model, store)
         self.scorer = scorer_for(task, allow_scorer_code)
         self._scoped = lru_cache(maxsize=32)(task.scoped)
         self._fitted = lru_cache(maxsize=8)(self._fit)
@@ -89,31 +84,6 @@ class Bench:
     def machine(self) -> dict[str, Any]:
         """Where its seconds are spent."""
         return asdict(self.model.machine)
-
-    def _room(self) -> int:
-        """Room for what a chat model writes when it is just asked: its sentences are longer than the targets.
-
-        A trial of a few labelled items, stored like any result; at most TRIAL_TOKENS beyond the targets' own room.
-        """
-        samples = self.task.labelled[:TRIAL_ITEMS]
-        asked = [(s.id, Prompt(self.task.instruction, s.input)) for s in samples]
-        decoding = replace(self.decoding, max_tokens=min(self.model.window // 2, TRIAL_TOKENS))
-        what = {
-            "kind": "evaluation",
-            "model": self.model.revision,
-            "room": digest([[i, render(p)] for i, p in asked]),
-            "items": digest([[s.id, s.input] for s in samples]),
-            "decoding": asdict(decoding),
-        }
-
-        def work(draft: Draft) -> dict[str, Any]:
-            completions = self.model.complete(asked, decoding)
-            write_completions(draft.folder, completions)
-            return {"items": len(asked), "split": "room", "tokens": [c.usage.completion_tokens for c in completions]}
-
-        entry = self.store.once("evaluation", what, work, self.machine)
-        written = max(entry.record["result"]["tokens"])
-        return max(self.decoding.max_tokens, min(TRIAL_TOKENS, written + written // 4))
 
     def scoped(self, spec: RunSpec) -> Task:
         """The task with the labels that the spec may use."""
@@ -361,13 +331,3 @@ class Bench:
 
 def _has_weights(entry: Entry) -> bool:
     return bool(list(entry.folder.glob("*.safetensors")))
-
-
-def decoding_for(task: Task, model: LocalModel) -> Decoding:
-    """Room for the longest labelled target and a half more, at most half the window;
-    stops at a line end where no target has one."""
-    longest = max(len(model.encode_target(s.target)) for s in task.labelled)
-    lines = any("\n" in s.target for s in task.labelled)
-    blank = any("\n\n" in s.target for s in task.labelled)
-    room = min(model.window // 2, longest + longest // 2 + 4)
-    return Decoding(max_tokens=room, stop="" if blank else "\n\n" if lines else "\n")

@@ -72,7 +72,7 @@ def made_study(task) -> Study:
     nano = load_model("nano", machine("cpu"))
     from dataclasses import asdict
 
-    from lab.flow.bench import decoding_for
+    from lab.flow.decoding import decoding_for
 
     return Study(
         {"name": task.name, "digest": task.digest, "folder": task.folder},

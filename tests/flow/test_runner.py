@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,12 +11,13 @@ from lab.context.base import Tools
 from lab.context.none import NoContext
 from lab.context.passages import Passages
 from lab.decide import decide
-from lab.flow.bench import Bench, Progress, RunSpec, decoding_for
+from lab.flow.bench import Bench, Progress, RunSpec
+from lab.flow.decoding import TRIAL_TOKENS, decoding_for, with_room
 from lab.flow.methods import Candidate, Method
 from lab.flow.plan import PlannedCell, expand
 from lab.flow.runner import Runner
 from lab.models.baselines import BASELINES
-from lab.schema import LabError, Sample
+from lab.schema import Completion, LabError, Sample, Usage
 from lab.store import Store, read_completions
 from lab.study import Study
 from lab.weights.frozen import Frozen
@@ -198,6 +200,24 @@ def test_decoding_has_room_for_the_targets(tiny):
     lines = make_task(40)
     lines = replace(lines, train=(*lines.train, Sample("m", "x", "a\nb")))
     assert decoding_for(lines, tiny).stop == "\n\n"
+
+
+def test_a_chat_model_gets_the_room_that_it_writes_in_a_trial_made_once(tiny, tmp_path):
+    task, store, written = make_task(40), Store(tmp_path), []
+
+    def complete(asked, decoding, *rest):
+        written.append(decoding.max_tokens)
+        return [Completion(i, "", Usage(9, tokens)) for (i, _), tokens in zip(asked, lengths)]
+
+    targets = decoding_for(task, tiny)
+    assert with_room(targets, task, tiny, store) == targets, "a base model's room is that of the targets"
+    for number, (longest, room) in enumerate(((40, 50), (80, TRIAL_TOKENS), (1, targets.max_tokens))):
+        lengths = [1] * 7 + [longest]
+        model = SimpleNamespace(
+            is_chat=True, window=tiny.window, revision=f"chat {number}", machine=tiny.machine, complete=complete
+        )
+        assert [with_room(targets, task, model, store).max_tokens for _ in range(2)] == [room] * 2
+    assert written == [min(tiny.window // 2, TRIAL_TOKENS)] * 3
 
 
 def test_a_piece_depends_on_nothing_but_the_store(tiny, tmp_path):
