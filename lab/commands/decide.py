@@ -17,6 +17,7 @@ from lab.commands.options import (
     Folder,
     GeneralText,
     ModelName,
+    Precision,
     Probes,
     Redact,
     console,
@@ -43,9 +44,11 @@ def decide(
     methods: Annotated[str, typer.Option(help="arms, with commas")] = "",
     ranks: Annotated[str, typer.Option(help="LoRA ranks")] = "16",
     sizes: Annotated[str, typer.Option(help="labelled examples (train + validation); all by default")] = "",
+    items: Annotated[int, typer.Option(help="of a large test set a fixed random part of so many items; 0: all")] = 0,
     seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 3,
     budget: Annotated[str, typer.Option(help="drop cells, dearest first, until the forecast fits: 20m, 2h")] = "",
     device: Device = "auto",
+    precision: Precision = "auto",
     embedder: Embedder = "embedder",
     out: Annotated[Path | None, typer.Option(help="folder of the report")] = None,
     fresh: Annotated[
@@ -76,6 +79,7 @@ def decide(
     from lab.tasks.task import load_task
 
     read, command = load_task(task), repeated("decide", ("--out", "--job"))
+    read = read.with_items(items) if items else read
     out = out or Path("lab-reports") / f"{read.name}-{Path(model).name}"
     if out.exists() and not out.is_dir():
         raise LabError(f"--out {out}: is a file; name a folder")
@@ -96,7 +100,15 @@ def decide(
     findings = require_sound(read, allow_leak)
     store = Store(committed_kinds=("choice",) if fresh else KINDS)
     bench, asked = open_bench(
-        read, model, device, embedder, probes or [], general_text, store=store, allow_scorer_code=allow_scorer_code
+        read,
+        model,
+        device,
+        precision,
+        embedder,
+        probes or [],
+        general_text,
+        store=store,
+        allow_scorer_code=allow_scorer_code,
     )
     plan = expand(*grid, offer_of(bench.model, read))
     asked = asked if forgetting else None
@@ -118,8 +130,8 @@ def decide(
 def _say_what_runs(task: Task, bench: Bench) -> None:
     here = bench.model.machine
     console.print(
-        f"[bold]{task.name}[/bold] with {bench.model.name} on {here.device} ({here.name}, {here.dtype}, "
-        f"{here.threads} threads)",
+        f"[bold]{task.name}[/bold] with {bench.model.name} on {here.device} ({here.name}, "
+        f"{bench.model.precision}, {here.threads} threads)",
         highlight=False,
     )
 

@@ -17,6 +17,7 @@ from lab.commands.options import (
     Folder,
     GeneralText,
     ModelName,
+    Precision,
     PriceFile,
     Probes,
     console,
@@ -38,6 +39,7 @@ def sweep(
     seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 1,
     model: ModelName = DEFAULT_MODEL,
     device: Device = "auto",
+    precision: Precision = "auto",
     embedder: Embedder = "embedder",
     probes: Probes = None,
     general_text: GeneralText = None,
@@ -56,7 +58,7 @@ def sweep(
     read, wanted = load_task(task), read_axes(axis or [], method_of(method).candidates[0].weights)
     require_sound(read, False)
     _require_size(read, size, "--size")
-    bench, asked = open_bench(read, model, device, embedder, probes or [], general_text)
+    bench, asked = open_bench(read, model, device, precision, embedder, probes or [], general_text)
     settings, command = 1 + sum(map(len, wanted.values())), repeated("sweep")
     console.print(
         f"[bold]{read.name}[/bold] with {bench.model.name}: {method} as validation chose it and {settings - 1} other "
@@ -100,6 +102,7 @@ def why(
     sizes: Annotated[str, typer.Option(help="labelled examples")] = "100,400",
     model: ModelName = DEFAULT_MODEL,
     device: Device = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Why is fine-tuning so cheap? Pretraining beside LoRA, full fine-tuning and training from scratch."""
     from lab.commands.progress import PointProgress
@@ -114,7 +117,7 @@ def why(
     wanted = sorted(set(numbers(sizes, "--sizes"))) or [len(read.labelled)]
     for size in wanted:
         _require_size(read, size, "--sizes")
-    bench, _ = open_bench(read, model, device)
+    bench, _ = open_bench(read, model, device, precision)
     forecasts = why_seconds(bench, wanted)
     console.print(
         f"[bold]{read.name}[/bold] with {bench.model.name}: about {minutes(sum(forecasts))} for {len(forecasts)} "

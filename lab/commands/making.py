@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.commands.options import DEFAULT_MODEL, Device, Embedder, ModelName, console
+from lab.commands.options import DEFAULT_MODEL, Device, Embedder, ModelName, Precision, console
 from lab.schema import LabError
 
 
@@ -92,6 +92,7 @@ def card(
     model: ModelName = DEFAULT_MODEL,
     text: Annotated[str, typer.Option(help="the pretraining text, for the likelihood of its held-out part")] = "none",
     device: Device = "auto",
+    precision: Precision = "auto",
     out: Annotated[Path | None, typer.Option(help="file to write; the model's own README.md by default")] = None,
 ) -> None:
     """Measure a base model's probes and write its card."""
@@ -101,7 +102,7 @@ def card(
     from lab.models.loading import load_model
     from lab.store import Store
 
-    loaded, folder = load_model(model, machine(device)), folder_of(model)
+    loaded, folder = load_model(model, machine(device), precision), folder_of(model)
     source = None if text == "none" else Path(text)
     _show(write_model_card(loaded, folder, source, Store(committed=None), out or folder / "README.md"))
 

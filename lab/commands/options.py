@@ -27,6 +27,9 @@ console = Console()
 Folder = Annotated[Path, typer.Argument(help="task folder")]
 ModelName = Annotated[str, typer.Option("--model", help="bundled name, local folder or Hub id")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+Precision = Annotated[
+    str, typer.Option(help="number format of the model: auto (the faster one on this machine), float32 or bfloat16")
+]
 Embedder = Annotated[str, typer.Option(help="'embedder' (the lab's own), a sentence-transformers folder or a Hub id")]
 Probes = Annotated[
     list[Path] | None,

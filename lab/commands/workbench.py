@@ -18,6 +18,7 @@ def open_bench(
     task: Task,
     model_name: str,
     device: str,
+    precision: str,
     embedder: str = "embedder",
     probe_folders: Sequence[Path] = (),
     general_text: Path | None = None,
@@ -37,7 +38,7 @@ def open_bench(
 
     # A broken probe is told before the model is loaded.
     own_probes = [folder_probe(f) for f in probe_folders]
-    store, model = store or Store(), load_model(model_name, machine(device))
+    store, model = store or Store(), load_model(model_name, machine(device), precision)
     general = general_texts(model, general_text)
     tools = Tools(embedder, store.cache / "vectors")
     bench = Bench(task, model, store, tools, allow_scorer_code=allow_scorer_code, general=general)

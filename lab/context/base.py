@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from lab.models.base import Size
 from lab.schema import LAYOUTS, WORDINGS, Example, LabError, Passage, Prompt, Sample, Wording
 from lab.tasks.task import Task, samples_digest
 
@@ -71,6 +72,8 @@ class Offer:
     """The model has a chat template: turns or one block."""
     labels: bool = False
     """The task's answers are a closed set, short enough to be listed."""
+    size: Size | None = None
+    """What recipes of trained weights are made for; None where they are fixed."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from statistics import fmean
 from typing import Any
 
 from lab.files import digest
@@ -37,6 +38,17 @@ def with_room(decoding: Decoding, task: Task, model: LocalModel, store: Store) -
     """
     if not model.is_chat:
         return decoding
+    written = max(_trial(decoding, task, model, store))
+    return replace(decoding, max_tokens=max(decoding.max_tokens, min(TRIAL_TOKENS, written + written // 4)))
+
+
+def written_in_trial(decoding: Decoding, task: Task, model: LocalModel, store: Store) -> float:
+    """Mean tokens that a chat model wrote in the trial; of a base model, which goes on as it likes, all its room."""
+    return fmean(_trial(decoding, task, model, store)) if model.is_chat else float(decoding.max_tokens)
+
+
+def _trial(decoding: Decoding, task: Task, model: LocalModel, store: Store) -> list[int]:
+    """Tokens of each answer of a chat model that is just asked, stored like any result."""
     samples = task.labelled[:TRIAL_ITEMS]
     asked = [(s.id, Prompt(task.instruction, s.input)) for s in samples]
     trial = replace(decoding, max_tokens=min(model.window // 2, TRIAL_TOKENS))
@@ -53,6 +65,4 @@ def with_room(decoding: Decoding, task: Task, model: LocalModel, store: Store) -
         write_completions(draft.folder, completions)
         return {"items": len(asked), "split": "room", "tokens": [c.usage.completion_tokens for c in completions]}
 
-    entry = store.once("evaluation", what, work, asdict(model.machine))
-    written = max(entry.record["result"]["tokens"])
-    return replace(decoding, max_tokens=max(decoding.max_tokens, min(TRIAL_TOKENS, written + written // 4)))
+    return store.once("evaluation", what, work, asdict(model.machine)).record["result"]["tokens"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from lab.flow.bench import Bench, RunSpec
 from lab.flow.calibration import Rates, calibrate
+from lab.flow.decoding import written_in_trial
 from lab.flow.latency import ALONE, ALONE_BESIDE
 from lab.flow.methods import Method
 from lab.flow.plan import Plan, PlannedCell
@@ -21,7 +22,8 @@ from lab.flow.probing import Prober, ProbeSet
 from lab.flow.search import Search
 from lab.measure.flops import Shape
 from lab.measure.memory import cache_bytes, forecast_training
-from lab.models.generation import BATCH_TOKENS, common_prefix
+from lab.models.generation import CACHE_BYTES
+from lab.models.prefix import common_prefix
 from lab.schema import LabError
 from lab.weights.training import VALIDATION_LOOKS
 from lab.world.probes import ITEMS, Probe, probe
@@ -30,6 +32,8 @@ SAMPLE = 12
 """Prompts that are built to know an arm's prompt length."""
 WRITTEN = 6
 """Prompts that a frozen arm completes to know how much it writes."""
+ASKING_SECONDS = 1.0
+"""What that may take: of a slower model the trial that its room was found by says how much it writes."""
 PROBE_TOKENS, PROBE_WRITTEN = 220, 10
 """Tokens of an average probe's prompt and answer, before it is drawn."""
 
@@ -58,9 +62,13 @@ class Forecast:
 
     def _written_tokens(self, spec: RunSpec) -> float:
         """Mean tokens of a completion: a trained model writes what it was taught,
-        a frozen one may run on to the limit, so it is asked."""
+        a frozen one may run on to the limit, so it is asked where that is quick."""
         if spec.candidate.weights.trains:
             return self.bench.tokens_a_target
+        room, length = self.bench.decoding.max_tokens, self.prompt_tokens(spec)[0]
+        each = self.rates.reading * length + self.rates.writing * room + self.rates.attending * room * length
+        if WRITTEN * each > ASKING_SECONDS:
+            return written_in_trial(self.bench.decoding, self.bench.task, self.bench.model, self.bench.store)
         prompts = [(str(n), p) for n, p in enumerate(self.bench.prompts(spec, "test", WRITTEN))]
         return float(
             np.mean([c.usage.completion_tokens for c in self.bench.model.complete(prompts, self.bench.decoding)])
@@ -107,7 +115,10 @@ class Forecast:
     def cell(self, cell: PlannedCell) -> float:
         """Seconds of one cell after its arm's search; 0 where its results are stored."""
         m, size = self.plan.method(cell.method), cell.size or self.plan.sizes[-1]
-        specs = [RunSpec(c, size, cell.seed) for c in m.with_rank(cell.rank).candidates]
+        known = self.searches.chosen(m, self.plan.ranks[-1] if m.has_rank else None, size)
+        # A grid that moved has chosen what is not among the candidates that it began with.
+        offered = dict.fromkeys([*(c.at_rank(cell.rank) for c in known), *m.with_rank(cell.rank).candidates])
+        specs = [RunSpec(c, size, cell.seed) for c in offered]
         stored = next((s for s in specs if self.bench.is_stored(s, "test")), None)
         if stored:
             probing = self.probing(cell, stored)
@@ -167,8 +178,8 @@ class Forecast:
         target, room = self.bench.tokens_a_target, self.bench.decoding.max_tokens
         width = self.prompt_tokens(spec)[0] + target
         if not weights.trains:
-            rows = max(1, int(BATCH_TOKENS / (width + room)))
-            return cache_bytes(shape, rows, int(width) + room, model.bytes_each)
+            row = cache_bytes(shape, 1, int(width) + room, model.bytes_each)
+            return row * max(1, min(len(self.bench.task.test), CACHE_BYTES // row))
         used = forecast_training(
             shape,
             weights.footprint,

@@ -6,7 +6,7 @@ arm's candidates are the product of the two grids, cut so that each arm gets the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -33,6 +33,10 @@ class Candidate:
     context: Context
     weights: Weights
 
+    def at_rank(self, rank: int | None) -> Candidate:
+        """The same with another rank, where it has one."""
+        return replace(self, weights=self.weights.at_rank(rank))
+
 
 @dataclass(frozen=True)
 class Method:
@@ -40,6 +44,8 @@ class Method:
 
     name: str
     candidates: tuple[Candidate, ...]
+    moves: bool = False
+    """Whether the grid moves on, once, where validation chooses at its edge."""
 
     @property
     def trains(self) -> bool:
@@ -76,14 +82,15 @@ class Method:
         """The method with every candidate at this rank."""
         if rank is None or not self.has_rank:
             return self
-        return Method(self.name, tuple(Candidate(c.context, c.weights.at_rank(rank)) for c in self.candidates))
+        return replace(self, candidates=tuple(c.at_rank(rank) for c in self.candidates))
 
 
 def candidates_of(context: Context, weights: Weights, offer: Offer) -> tuple[Candidate, ...]:
     """The product of both grids within CANDIDATES: a grid that stands alone takes all looks, two share them."""
     alone = not weights.trains
     contexts = context.grid(CANDIDATES if alone else CANDIDATES // 2, not alone, offer)
-    offered = weights.grid(CANDIDATES // len(contexts))
+    weights = weights.suited(offer.size) if offer.size else weights
+    offered = weights.grid(CANDIDATES // len(contexts), offer.size)
     return tuple(Candidate(c, w) for w, c in product(offered, contexts))[:CANDIDATES]
 
 
@@ -98,7 +105,8 @@ def presets(offer: Offer = Offer()) -> dict[str, Method]:  # noqa: B008 (frozen)
         for (name, fixed), (before, set_) in product(_variants(context).items(), weights.variants.items()):
             if weights.trains:
                 name = ("" if context.bare else f"{name}_") + before + weights.name
-            found[name] = Method(name, candidates_of(context(**fixed), weights(**set_), offer))
+            candidates = candidates_of(context(**fixed), weights(**set_), offer)
+            found[name] = Method(name, candidates, moves=offer.size is not None)
     return found
 
 
@@ -114,7 +122,7 @@ def method(name: str, offer: Offer = Offer()) -> Method:  # noqa: B008 (frozen)
     contexts, weights = members(lab.context), members(lab.weights)
     left, plus, right = name.partition("+")
     if plus and left in contexts and right in weights:
-        return Method(name, candidates_of(contexts[left](), weights[right](), offer))
+        return Method(name, candidates_of(contexts[left](), weights[right](), offer), moves=offer.size is not None)
     prompting = [n for n, m in presets().items() if not m.trains]
     training = [w for w, kind in weights.items() if kind.trains]
     raise LabError(
@@ -133,4 +141,4 @@ def default_methods(task: Task) -> list[str]:
 def offer_of(model: Model, task: Task) -> Offer:
     """What this model and this task leave to choose in a prompt."""
     listed = is_classification(task) and model.count_tokens(", ".join(task.labels)) <= model.window // 4
-    return Offer(model.is_chat, listed)
+    return Offer(model.is_chat, listed, model.size)

@@ -214,6 +214,7 @@ def new_study(bench: Bench, plan: Plan, findings: Sequence[Finding], abilities: 
             "validation": len(task.validation),
             "test": len(task.test),
         }
+        | ({"test_of": task.test_of} if task.test_of else {})
         | kept,
         model=bench.model.facts,
         settings={

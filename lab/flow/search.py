@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
+import lab.context
+import lab.weights
 from lab.flow.bench import Bench, RunSpec
-from lab.flow.families import settings_of
+from lab.flow.families import member_from, settings_of
 from lab.flow.methods import Candidate, Method
 from lab.flow.plan import Plan, PlannedCell
 from lab.schema import LabError, TrainingFailed
@@ -33,10 +36,10 @@ class Search:
         choices = [self.choice(m, rank, sizes[-1])]
         if m.uses_labels and cell.size != sizes[-1]:
             choices.append(self.choice(m, rank, sizes[0]))
-            largest, smallest = (c.chosen for c in choices)
+            largest, smallest = (c.best.settings for c in choices)
             if smallest != largest and cell.size != sizes[0]:
                 choices.append(self.choice(m, rank, cell.size))
-        return m.with_rank(cell.rank).candidates[choices[-1].chosen], choices
+        return candidate_of(choices[-1].best.settings).at_rank(cell.rank), choices
 
     def choice(self, m: Method, rank: int | None, size: int | None) -> Choice:
         """What validation chooses for an arm at a rank and size: stored, or searched for now."""
@@ -46,6 +49,12 @@ class Search:
         )
         where = {"key": entry.key, "method": m.name, "size": size, "rank": rank, "model": self.bench.model.name}
         return Choice.of(where | entry.record["result"])
+
+    def chosen(self, m: Method, rank: int | None, size: int | None) -> list[Candidate]:
+        """What a stored search at a rank and size has chosen; empty where there is none yet."""
+        entry = self.bench.store.find("choice", key_of(self._what(m.with_rank(rank), size)))
+        result = entry.record["result"] if entry else None
+        return [candidate_of(result["trials"][result["chosen"]]["settings"])] if result else []
 
     def is_stored(self, m: Method, rank: int | None, size: int | None) -> bool:
         """Whether an arm's search at a rank and size is in the store."""
@@ -62,15 +71,19 @@ class Search:
             "decoding": asdict(self.bench.decoding),
             "embedder": self.bench.tools.embedder.revision if embeds else "",
             "candidates": [_settings(c) for c in ranked.candidates],
-        }
+        } | ({"moves": True} if ranked.moves else {})
 
     def _searched(self, m: Method, size: int | None) -> dict[str, Any]:
-        """Score all candidates on validation; the first of equals wins."""
+        """Score all candidates on validation; the first of equals wins. A grid that ``moves`` goes on where the choice
+        lies at its edge: once, and for prompts as for weights."""
         specs = [RunSpec(c, size, 0) for c in m.candidates]
         trials = [self._trial(number, spec) for number, spec in enumerate(specs)]
         if all(t.failed for t in trials):
             raise LabError(f"{m.name}: every candidate failed; the first: {trials[0].failed}")
-        best = max(trials, key=lambda t: (t.accuracy, -(t.nll or 0.0), -t.number))
+        if m.moves:
+            further = beyond(m.candidates, _best(trials).number)
+            trials += [self._trial(len(trials) + n, RunSpec(c, size, 0)) for n, c in enumerate(further)]
+        best = _best(trials)
         return {
             "trials": [asdict(t) for t in trials],
             "chosen": best.number,
@@ -101,6 +114,36 @@ class Search:
         """Whether the best checkpoint was the last look: more steps might have helped."""
         log = self.bench.log_of(adaptation)
         return bool(log) and log["best_step"] == log["steps"] and log.get("validation_accuracy", 1.0) < 1.0
+
+
+def _best(trials: Sequence[Trial]) -> Trial:
+    return max(trials, key=lambda t: (t.accuracy, -(t.nll or 0.0), -t.number))
+
+
+def candidate_of(settings: dict[str, Any]) -> Candidate:
+    """The candidate that a trial's settings describe."""
+    return Candidate(member_from(lab.context, settings["context"]), member_from(lab.weights, settings["weights"]))
+
+
+def beyond(candidates: Sequence[Candidate], chosen: int) -> list[Candidate]:
+    """One step further for each number of the chosen candidate that is the smallest or largest tried.
+
+    A step is the ratio to the number next to it; whole numbers stay whole and above 0.
+    """
+    found = []
+    for family in ("context", "weights"):
+        best = getattr(candidates[chosen], family)
+        for axis in (f for f in vars(best) if _is_number(getattr(best, f))):
+            tried = sorted({getattr(getattr(c, family), axis) for c in candidates})
+            value = getattr(best, axis)
+            if len(tried) < 2 or value not in (tried[0], tried[-1]):
+                continue
+            step = value / (tried[1] if value == tried[0] else tried[-2])
+            further = round(value * step) if isinstance(value, int) else float(f"{value * step:.2g}")
+            if further > 0:
+                moved = replace(best, **{axis: further})
+                found.append(replace(candidates[chosen], **{family: moved}))
+    return found
 
 
 def _settings(candidate: Candidate) -> dict[str, Any]:

@@ -12,6 +12,7 @@ file beside this one::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from lab.models.device import Machine
@@ -24,6 +25,14 @@ ABILITIES: dict[str, str] = {
     "likelihood": "say how likely a text is",
     "train": "be trained",
 }
+
+
+@dataclass(frozen=True)
+class Size:
+    """What recipes are made for: how wide a network is, and how many parameters it has."""
+
+    hidden: int
+    parameters: int
 
 
 class Model(Protocol):
@@ -44,6 +53,10 @@ class Model(Protocol):
     @property
     def window(self) -> int:
         """Tokens that prompt and completion may take together."""
+
+    @property
+    def size(self) -> Size | None:
+        """What its training recipes are made for; None where they are fixed, or it can't be trained."""
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -1,25 +1,26 @@
-"""Greedy generation in batches by length, with what all prompts share computed once.
+"""Greedy generation in batches: prompts are read once as far as they are alike, then all rows write together.
 
 The completions equal those of plain ``generate`` prompt by prompt (tested).
 """
 
 from __future__ import annotations
 
-import inspect
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 
 import torch
-from transformers import Cache, DynamicCache
+from transformers import Cache
 
-from lab.models.cache import roomy_cache
+from lab.models.cache import token_bytes
+from lab.models.prefix import common_prefix, in_batch_order, tree
+from lab.models.reading import cache_argument, read, read_beginning
 from lab.schema import Decoding
 
-BATCH_TOKENS = 16_384
-"""Prompt and completion tokens of one batch."""
+CACHE_BYTES = 2 * 2**30
+"""Keys and values of one batch."""
 SHARED_FROM = 8
-"""Shortest common beginning (tokens) that is worth a cache of its own."""
+"""Shortest common beginning (tokens) of all prompts that is worth a cache of its own."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,8 @@ class Generated:
     tokens: int
     finished: bool
     cached_tokens: int
+    """Prompt tokens that all prompts share; what only some share is not counted, another run would not find it."""
     seconds: float
-
-
-def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """Number of leading tokens that all prompts share, leaving each at least one of its own."""
-    first, last = min(prompts), max(prompts)
-    limit = min(len(p) for p in prompts) - 1
-    count = 0
-    while count < limit and first[count] == last[count]:
-        count += 1
-    return count
 
 
 @torch.inference_mode()
@@ -49,13 +41,13 @@ def generate(
     tokenizer,
     prompts: list[list[int]],
     decoding: Decoding,
-    batch_tokens: int = BATCH_TOKENS,
+    cache_bytes: float = CACHE_BYTES,
     progress: Callable[[int], None] = lambda done: None,
     more_ends: Set[int] = frozenset(),
 ) -> list[Generated]:
     """Completions of tokenised prompts, in their order; ``more_ends`` are further tokens that end one.
 
-    ``batch_tokens`` bounds prompt tokens x prompts of one batch; ``progress`` is told how many more are done.
+    ``cache_bytes`` bounds the keys and values of one batch; ``progress`` is told how many more are done.
     """
     if not prompts:
         return []
@@ -64,26 +56,13 @@ def generate(
     shared = common_prefix(prompts) if len(prompts) > 1 else 0
     shared = shared if shared >= SHARED_FROM else 0
     started = time.perf_counter()
-    shared_cache = None
-    if shared:
-        shared_cache = DynamicCache()
-        network(
-            input_ids=torch.tensor([prompts[0][:shared]], device=network.device),
-            use_cache=True,
-            **{cache_argument(network): shared_cache},
-        )
+    begun = read_beginning(network, prompts[0][:shared]) if shared else None
     shared_seconds = (time.perf_counter() - started) / len(prompts)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     results: dict[int, Generated] = {}
-    while order:
-        width = len(prompts[order[-1]]) - shared
-        batch = []
-        # Longest first, so that memory runs out at once if it does; neighbours in length share a batch.
-        while order and (not batch or (len(batch) + 1) * (width + decoding.max_tokens) <= batch_tokens):
-            batch.append(order.pop())
+    for batch in _batches(prompts, shared, decoding.max_tokens, cache_bytes / token_bytes(network)):
         started = time.perf_counter()
-        tails = [prompts[i][shared:] for i in batch]
-        rows = _generate_batch(network, tokenizer, tails, shared, shared_cache, decoding, ends)
+        logits, cache = read(network, prompts, batch, decoding.max_tokens, shared, begun)
+        rows = _write(network, tokenizer, logits, cache, [len(prompts[i]) for i in batch], decoding, ends)
         seconds = (time.perf_counter() - started) / len(batch) + shared_seconds
         for i, (text, tokens, finished) in zip(batch, rows):
             results[i] = Generated(text, tokens, finished, shared, seconds)
@@ -91,38 +70,33 @@ def generate(
     return [results[i] for i in range(len(prompts))]
 
 
-def _expand(cache: Cache | None, rows: int, room: int) -> Cache:
-    expanded = roomy_cache(room)
-    for index, layer in enumerate(cache.layers if cache else ()):
-        expanded.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), index)
-    return expanded
+def _batches(prompts: list[list[int]], shared: int, room: int, most_tokens: float) -> Iterator[list[int]]:
+    """Rows that write together: longest first, so that memory runs out at once if it does; neighbours in length, or in
+    what they begin with, share a batch."""
+    waiting = in_batch_order(tree(prompts, start=shared), prompts)
+    while waiting:
+        batch, width = [], 0
+        while waiting:
+            width = max(width, len(prompts[waiting[-1]]) + room)
+            if batch and (len(batch) + 1) * width > most_tokens:
+                break
+            batch.append(waiting.pop())
+        yield batch
 
 
-def _generate_batch(
-    network, tokenizer, tails: list[list[int]], shared: int, shared_cache, decoding: Decoding, ends: Set[int]
+def _write(
+    network, tokenizer, logits: torch.Tensor, cache: Cache, lengths: list[int], decoding: Decoding, ends: Set[int]
 ) -> list[tuple[str, int, bool]]:
-    device, rows = network.device, len(tails)
-    width = max(len(t) for t in tails)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
-    ids = torch.tensor([[pad] * (width - len(t)) + t for t in tails], device=device)
-    own = torch.tensor([[0] * (width - len(t)) + [1] * len(t) for t in tails], device=device)
-    mask = torch.cat([torch.ones(rows, shared, dtype=own.dtype, device=device), own], dim=1)
-    positions = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, shared:]
-    cache = _expand(shared_cache, rows, shared + width + decoding.max_tokens)
+    """(text, tokens, finished) of each row, token by token; rows that end leave the batch."""
+    device, rows, width = network.device, len(lengths), max(lengths)
+    own = torch.tensor([[0] * (width - n) + [1] * n for n in lengths], device=device)
+    mask = torch.cat([own, torch.ones(rows, decoding.max_tokens, dtype=own.dtype, device=device)], dim=1)
+    positions = torch.tensor(lengths, device=device)[:, None]
     alive = list(range(rows))
     produced: list[list[int]] = [[] for _ in range(rows)]
     texts: dict[int, tuple[str, bool]] = {}
     for step in range(decoding.max_tokens):
-        # The cache is filled in place.
-        output = network(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            use_cache=True,
-            logits_to_keep=1,
-            **{cache_argument(network): cache},
-        )
-        chosen = output.logits[:, -1].argmax(dim=-1)
+        chosen = logits.argmax(dim=-1)
         keep = []
         for place, (row, token) in enumerate(zip(alive, chosen.tolist())):
             if token in ends:
@@ -144,8 +118,14 @@ def _generate_batch(
             cache.batch_select_indices(index)
             chosen, mask, positions = chosen[index], mask[index], positions[index]
             alive = [alive[k] for k in index.tolist()]
-        ids, positions = chosen[:, None], positions[:, -1:] + 1
-        mask = torch.cat([mask, torch.ones(len(alive), 1, dtype=mask.dtype, device=device)], dim=1)
+        logits = network(
+            input_ids=chosen[:, None],
+            attention_mask=mask[:, : width + step + 1],
+            position_ids=positions + step,
+            use_cache=True,
+            logits_to_keep=1,
+            **{cache_argument(network): cache},
+        ).logits[:, -1]
     return [(texts[r][0].strip(), len(produced[r]), texts[r][1]) for r in range(rows)]
 
 
@@ -154,12 +134,6 @@ def _fill_holes(keep: list[int]) -> list[int]:
     count = len(keep)
     staying, movers = set(k for k in keep if k < count), [k for k in keep if k >= count]
     return [place if place in staying else movers.pop() for place in range(count)]
-
-
-def cache_argument(network) -> str:
-    """What the network calls its key-value cache: ``cache`` since transformers 5.2x, ``past_key_values`` before."""
-    forward = getattr(network, "get_base_model", lambda: network)().forward
-    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 def end_tokens(network, tokenizer) -> set[int]:

@@ -46,10 +46,16 @@ def completion_logits(network, batch: Sequence[Encoded], pad: int, device) -> tu
     """
     ids, mask, labels, kept = _padded(batch, pad, device)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
+    # As indices, not as a count: a slice is not contiguous, and the head would then be copied for each row.
+    width = ids.shape[1]
     output = network(
-        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=kept + 1
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        use_cache=False,
+        logits_to_keep=torch.arange(width - kept - 1, width - 1, device=ids.device),
     )
-    return output.logits[:, :-1].float(), labels
+    return output.logits.float(), labels
 
 
 def kl_each(base_logits: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from lab.files import folder_revision
+from lab.models.attention import attend_faster
 from lab.models.device import Machine
-from lab.models.folders import bundled_models, find_folder, folder_of, require_loadable
+from lab.models.folders import BUNDLED, bundled_models, find_folder, folder_of, require_loadable
 from lab.models.getting import catalogue
 from lab.models.gguf import converted
 from lab.models.local import LocalModel
@@ -21,19 +22,20 @@ transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 
+PRECISIONS = ("auto", "float32", "bfloat16")
 CONVERSATIONS = "turns1"
 """Part of a chat model's revision; raised when prompts become conversations in another way."""
 
 
-def load_model(name: str, machine: Machine) -> LocalModel:
-    """A bundled name, a local folder or a Hub id as a model in float32 (bf16 on CUDA).
+def load_model(name: str, machine: Machine, precision: str = "auto") -> LocalModel:
+    """A bundled name, a local folder or a Hub id as a model in one number format, its ``precision``.
 
-    Raises LabError for a folder without config, tokenizer or safetensors weights, and for an unknown name.
+    ``auto`` takes what the machine's probe found fastest; the bundled model, by which the lab is calibrated, is float32
+    everywhere. Raises LabError for a folder without config, tokenizer or safetensors weights, and for an unknown name.
     """
     folder = _folder(name)
     require_loadable(folder)
-    revision = folder_revision(folder)
-    dtype = torch.bfloat16 if machine.device == "cuda" else torch.float32
+    revision, dtype = folder_revision(folder), _number_format(folder, machine, precision)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
         network = AutoModelForCausalLM.from_pretrained(
@@ -41,6 +43,7 @@ def load_model(name: str, machine: Machine) -> LocalModel:
         )
     except Exception as error:
         raise LabError(f"--model {name}: can't be loaded: {first_line(error)}") from None
+    # Greedy texts differ between formats as between models: the format is part of what a model is.
     if dtype != torch.float32:
         revision = f"{revision}:{str(dtype).removeprefix('torch.')}"
     if tokenizer.eos_token_id is None:
@@ -52,7 +55,17 @@ def load_model(name: str, machine: Machine) -> LocalModel:
         revision = f"{revision}:{CONVERSATIONS}"
     network.generation_config.use_cache = True
     shown = Path(name).name if Path(name).is_dir() else name
-    return LocalModel(shown, network.to(machine.device).eval(), tokenizer, machine, revision, folder)
+    network = network.to(machine.device).eval()
+    attend_faster(network)
+    return LocalModel(shown, network, tokenizer, machine, revision, folder)
+
+
+def _number_format(folder: Path, machine: Machine, precision: str) -> torch.dtype:
+    if precision not in PRECISIONS:
+        raise LabError(f"--precision {precision}: one of {', '.join(PRECISIONS)}")
+    if precision != "auto":
+        return getattr(torch, precision)
+    return torch.float32 if folder.parent == BUNDLED else machine.torch_dtype
 
 
 def _folder(name: str) -> Path:

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from lab.models.base import ABILITIES
+from lab.models.base import ABILITIES, Size
 from lab.models.chat import Chat, holds_special, plain_ids
 from lab.models.device import Machine
 from lab.models.generation import Generated, generate
@@ -62,7 +62,7 @@ class LocalModel:
         """Of a model that was made from a base: what the base says of a batch."""
         self._network: torch.nn.Module | None = network
         self._lent: tuple[LocalModel, Callable[[], None]] | None = None
-        self.config, self.bytes_each = network.config, network.dtype.itemsize
+        self.config, self.dtype, self.bytes_each = network.config, network.dtype, network.dtype.itemsize
         self.parameters = sum(p.numel() for p in network.parameters())
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -123,9 +123,21 @@ class LocalModel:
         return min(int(n) for n in limits if n and n < 10**9)
 
     @property
+    def precision(self) -> str:
+        """The number format of its weights, in which it trains, is validated and answers."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What a study says of it."""
-        return {"name": self.name, "revision": self.revision, "parameters": self.parameters, "window": self.window}
+        told = {"name": self.name, "revision": self.revision, "parameters": self.parameters, "window": self.window}
+        return told | {"precision": self.precision}
+
+    @property
+    def size(self) -> Size | None:
+        """What its recipes are made for; None for the lab's own models, whose recipes are fixed: they are its
+        calibration weight."""
+        return None if self.pretraining else Size(self.config.hidden_size, self.parameters)
 
     @property
     def layers(self) -> int:

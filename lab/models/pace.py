@@ -16,9 +16,11 @@ from lab.models.local import LocalModel
 from lab.schema import Decoding
 
 ROWS = 96
-"""Prompts of the batch that writing is timed with."""
+"""Prompts of the batch that writing is timed with; of a large model fewer, so that it takes seconds all the same."""
 READ_ROWS = 32
-"""Prompts of the batch that reading is timed with."""
+"""Prompts of the batch that reading is timed with, likewise."""
+SMALL = 2e7
+"""Parameters of a model that is timed with whole batches."""
 WIDTH = 160
 """Tokens of a prompt; half the window where that is less."""
 
@@ -42,6 +44,11 @@ def width_of(model: LocalModel) -> int:
     return min(WIDTH, model.window // 2)
 
 
+def rows_for(model: LocalModel, rows: int, least: int) -> int:
+    """So many rows of a small model, of a larger one fewer in proportion, but not below ``least``."""
+    return max(least, round(rows * min(1.0, SMALL / model.parameters)))
+
+
 def random_rows(model: LocalModel, rows: int, length: int, generator: np.random.Generator) -> list[list[int]]:
     """Prompts of random tokens, special ones left out."""
     return generator.integers(3, min(1000, model.config.vocab_size - 1), (rows, length)).tolist()
@@ -50,8 +57,8 @@ def random_rows(model: LocalModel, rows: int, length: int, generator: np.random.
 def pace_of(model: LocalModel) -> Pace:
     """Measure it."""
     width, generator = width_of(model), np.random.default_rng(0)
-    prompts = random_rows(model, READ_ROWS, width, generator)
-    reading = min(_timed(lambda: _write(model, prompts, 1)) for _ in range(2)) / (READ_ROWS * width)
+    prompts = random_rows(model, rows_for(model, READ_ROWS, 4), width, generator)
+    reading = min(_timed(lambda: _write(model, prompts, 1)) for _ in range(2)) / (len(prompts) * width)
     short, long = width // 4, min(2 * width, model.window - 16)
     each = {length: _writing_seconds(model, _begun_alike(model, length, generator)) for length in (short, long)}
     attending = max(0.0, (each[long] - each[short]) / (long - short))
@@ -68,12 +75,12 @@ def _begun_alike(model: LocalModel, length: int, generator: np.random.Generator)
     """As many rows as a real batch has: beyond the processor's cache a row costs more. They share all but their last
     tokens, so that what is before those is read once and only writing takes time."""
     (start,) = random_rows(model, 1, length - 4, generator)
-    return [start + tail for tail in random_rows(model, ROWS, 4, generator)]
+    return [start + tail for tail in random_rows(model, rows_for(model, ROWS, 16), 4, generator)]
 
 
 def _write(model: LocalModel, rows: list[list[int]], tokens: int) -> int:
     """Complete the rows in one batch; the steps that were made, which rows that end early make fewer of."""
-    found = generate(model.network, model.tokenizer, rows, Decoding(tokens, ""), batch_tokens=10**9)
+    found = generate(model.network, model.tokenizer, rows, Decoding(tokens, ""), cache_bytes=1e15)
     return sum(min(tokens, g.tokens + g.finished) for g in found)
 
 

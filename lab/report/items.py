@@ -28,6 +28,7 @@ def task_of(study: Study) -> Task | None:
     """The study's task where its folder is still there and unchanged."""
     try:
         task = load_task(Path(study.task["folder"]))
+        task = task.with_items(study.task["test"]) if study.task.get("test_of") else task
     except LabError:
         return None
     return task if task.digest == study.task["digest"] else None

@@ -36,6 +36,8 @@ class Task:
     folder: str = ""
     closed_set: tuple[str, ...] = ()
     """Of a scoped task: the whole task's distinct targets."""
+    test_of: int = 0
+    """Where ``test`` is a part of the test items: how many there are."""
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """The samples of one split; raises LabError for an unknown name."""
@@ -71,6 +73,20 @@ class Task:
                 "record": self.settings.get("record", ""),
             }
         )
+
+    def with_items(self, count: int) -> Task:
+        """The task with ``count`` of its test items, always the same random ones, in their order; all where it has no
+        more. A smaller part lies within a larger one, and groups stay whole but for the last one drawn."""
+        if count < 1:
+            raise LabError(f"--items {count}: at least 1")
+        if count >= len(self.test):
+            return self
+
+        def drawn(sample: Sample) -> tuple[str, str]:
+            return digest(["test items", sample.group or sample.id]), digest(sample.id)
+
+        kept = set(sorted(self.test, key=drawn)[:count])
+        return replace(self, test=tuple(s for s in self.test if s in kept), test_of=len(self.test))
 
     def scoped(self, size: int | None, seed: int) -> Task:
         """The task as an arm with ``size`` labels sees it: train and validation redrawn for this seed, test untouched.

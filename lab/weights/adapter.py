@@ -20,6 +20,7 @@ from accelerate.utils import set_seed
 from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from lab.models.base import Size
 from lab.models.likelihood import Logits, completion_logits
 from lab.models.local import LocalModel
 from lab.weights.base import TrainingLog
@@ -38,6 +39,14 @@ class Adapter(Trained):
     footprint: ClassVar[str] = "lora"
     RATES: ClassVar[tuple[float, ...]] = (1e-3, 2e-3, 4e-3, 8e-3)
     STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-3, 4e-3)
+
+    def rate_for(self, size: Size) -> float:
+        """5e-4 x (2000 / hidden width)^0.78: ten times full fine-tuning's, falling with the width.
+
+        Source: Schulman et al., LoRA Without Regret (2025), the fit for Llama models over widths 1,024 to 8,192; what
+        it is worth at 576 is in ``reports/rates``.
+        """
+        return 5e-4 * (2000 / size.hidden) ** 0.78
 
     @abstractmethod
     def config(self) -> PeftConfig:

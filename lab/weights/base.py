@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from lab.measure.flops import Shape
+from lab.models.base import Size
 from lab.models.local import LocalModel
 from lab.schema import Document, Prompt
 
@@ -100,8 +101,13 @@ class Weights(ABC):
         it knows what the base says."""
         return self.apply(model, folder)
 
-    def grid(self, looks: int) -> tuple[Self, ...]:
-        """At most ``looks`` candidates for validation to choose from, this method's other settings kept."""
+    def suited(self, size: Size) -> Self:
+        """The same method with the recipe that a pretrained model of this size is trained by."""
+        return self
+
+    def grid(self, looks: int, size: Size | None = None) -> tuple[Self, ...]:
+        """At most ``looks`` candidates for validation to choose from, this method's other settings kept;
+        for a model of this ``size``, else by the fixed recipe."""
         return (self,)
 
     def at_rank(self, rank: int | None) -> Self:

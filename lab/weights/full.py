@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from safetensors.torch import load_file, save_file
 
+from lab.models.base import Size
 from lab.models.likelihood import Logits
 from lab.models.local import LocalModel
 from lab.schema import LabError
@@ -32,20 +33,20 @@ class Full(Trained):
     frozen_layers: int = 0
     """Above 0: the embeddings and so many of the first layers stay as they are."""
 
+    def rate_for(self, size: Size) -> float:
+        """5e-5 x (2000 / hidden width)^0.78: a tenth of LoRA's (Schulman et al., LoRA Without Regret, 2025)."""
+        return 5e-5 * (2000 / size.hidden) ** 0.78
+
     @contextmanager
     def prepared(self, model: LocalModel, seed: int, start: Path | None) -> Iterator[torch.nn.Module]:
         """A copy of the base (or of ``start``'s result) in float32, all of it trained but for the frozen layers."""
         network = self.apply(model, start).network if start else self.fresh(model, seed)
         network = network.float().requires_grad_(True)
         if self.frozen_layers:
-            layers = network.base_model.layers
-            if self.frozen_layers > len(layers):
-                raise LabError(f"frozen_layers {self.frozen_layers}: {model.name} has {len(layers)} layers")
-            for module in (
-                network.get_input_embeddings(),
-                network.get_output_embeddings(),
-                *layers[: self.frozen_layers],
-            ):
+            if self.frozen_layers > model.layers:
+                raise LabError(f"frozen_layers {self.frozen_layers}: {model.name} has {model.layers} layers")
+            embeddings = [m for m in network.modules() if isinstance(m, torch.nn.Embedding)]
+            for module in (*embeddings, network.get_output_embeddings(), *_blocks(network)[: self.frozen_layers]):
                 module.requires_grad_(False)
         yield network
 
@@ -72,3 +73,9 @@ class Full(Trained):
         if unexpected or any("lm_head" not in name for name in missing):
             raise LabError(f"{folder}: weights of another model; remove them with: lab prune --damaged")
         return model.beside(network.eval())
+
+
+def _blocks(network: torch.nn.Module) -> torch.nn.ModuleList:
+    """The blocks of a network: families call the list ``layers``, ``h`` or ``blocks``, all have one of that length."""
+    count = network.config.num_hidden_layers
+    return next(m for m in network.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count)

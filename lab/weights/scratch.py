@@ -5,12 +5,14 @@ What is left of fine-tuning's cheapness when nothing was learned before (``noteb
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
 from transformers import AutoModelForCausalLM
 
+from lab.models.base import Size
 from lab.models.local import LocalModel
 from lab.weights.full import Full
 
@@ -26,11 +28,23 @@ class Scratch(Full):
 
     learning_rate: float = 1e-3
 
-    def grid(self, looks: int) -> tuple[Self, ...]:
+    def suited(self, size: Size) -> Self:
+        """The fixed recipe: nothing is there that few epochs could build on."""
+        return self
+
+    def rate_for(self, size: Size) -> float:
+        """0.003239 - 0.0001395 ln(parameters): of networks that begin with random weights (Kaplan et al. 2020, D.6)."""
+        return 0.003239 - 0.0001395 * math.log(size.parameters)
+
+    def rates_for(self, size: Size | None) -> tuple[float, ...]:
+        """The formula's rate and half of it: weights that have to be found stand no more."""
+        return tuple(float(f"{f * self.rate_for(size):.2g}") for f in (0.5, 1.0)) if size else self.RATES
+
+    def grid(self, looks: int, size: Size | None = None) -> tuple[Self, ...]:
         """Rates, at both numbers of epochs where there are looks for it."""
         if self.study or looks < 2 * len(self.RATES):
-            return super().grid(looks)
-        return tuple(replace(self, epochs=e, learning_rate=r) for e in self.EPOCHS for r in self.RATES)
+            return super().grid(looks, size)
+        return tuple(replace(self, epochs=e, learning_rate=r) for e in self.EPOCHS for r in self.rates_for(size))
 
     def fresh(self, model: LocalModel, seed: int) -> torch.nn.Module:
         """A network of the base's configuration with freshly drawn weights."""

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from lab.files import CHECKPOINT
+from lab.models.base import Size
 from lab.models.likelihood import Logits
 from lab.models.local import LocalModel
 from lab.schema import LabError, Prompt
@@ -25,6 +26,8 @@ from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import DECAYS, Schedule, encode_documents, encode_pairs, train
 
 STUDY_EPOCHS = 30
+AROUND = (0.5, 1.0, 2.0, 4.0)
+"""Rates of a model's grid, as multiples of the formula's: short trainings, as small data makes them, want more."""
 Pairs = tuple[tuple[Prompt, str], ...]
 
 
@@ -34,13 +37,16 @@ class Trained(Weights):
 
     variants: ClassVar[dict[str, dict[str, Any]]] = {"": {}, "study_": {"study": True}}
     RATES: ClassVar[tuple[float, ...]] = (1e-3,)
-    """Learning rates that validation chooses from."""
+    """Learning rates that validation chooses from where the recipe is fixed (the lab's own models)."""
     STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-3,)
+    """Of the stage on the documents, likewise; for another model the middle two of its own rates."""
 
     learning_rate: float = 1e-3
     epochs: int = 10
     minimum_steps: int = 150
     batch_size: int = 16
+    patience: int = 0
+    """Above 0: training ends after so many looks at validation that found no lower loss."""
     study: bool = False
     study_rate: float = 1e-3
     """Learning rate of the study stage."""
@@ -64,7 +70,7 @@ class Trained(Weights):
         for name, most in (("replay", 0.9), ("wrong_labels", 1.0)):
             if not 0 <= getattr(self, name) <= most:
                 raise LabError(f"{name} {getattr(self, name)}: a share from 0 to {most:g} is needed")
-        for name in ("kl", "weight_decay", "distinct"):
+        for name in ("kl", "weight_decay", "distinct", "patience"):
             if getattr(self, name) < 0:
                 raise LabError(f"{name} {getattr(self, name)}: not below 0")
 
@@ -79,12 +85,25 @@ class Trained(Weights):
             return None
         return replace(self, study=False, study_epochs=STUDY_EPOCHS, learning_rate=self.study_rate)
 
-    def grid(self, looks: int) -> tuple[Self, ...]:
+    def suited(self, size: Size) -> Self:
+        """Up to five epochs, ended early; the least number of steps is for small data, where five epochs are few."""
+        return replace(self, epochs=5, minimum_steps=60, batch_size=8, patience=3)
+
+    @abstractmethod
+    def rate_for(self, size: Size) -> float:
+        """The learning rate that a pretrained model of this size is known to train well at."""
+
+    def rates_for(self, size: Size | None) -> tuple[float, ...]:
+        """Learning rates that validation chooses from."""
+        return tuple(float(f"{f * self.rate_for(size):.2g}") for f in AROUND) if size else self.RATES
+
+    def grid(self, looks: int, size: Size | None = None) -> tuple[Self, ...]:
         """Learning rates; where documents are studied first, that stage's rates too."""
+        offered = self.rates_for(size)
         if not self.study:
-            return tuple(replace(self, learning_rate=r) for r in middle(self.RATES, looks))
-        stages = middle(self.STUDY_RATES, max(1, looks // 2))
-        rates = middle(self.RATES, max(1, looks // len(stages)))
+            return tuple(replace(self, learning_rate=r) for r in middle(offered, looks))
+        stages = middle(middle(offered, 2) if size else self.STUDY_RATES, max(1, looks // 2))
+        rates = middle(offered, max(1, looks // len(stages)))
         return tuple(replace(self, learning_rate=r, study_rate=s) for s in stages for r in rates)
 
     def adapt(
@@ -139,6 +158,7 @@ class Trained(Weights):
             self.study_epochs or self.epochs,
             self.minimum_steps,
             self.batch_size,
+            patience=self.patience,
             weight_decay=self.weight_decay,
             decay=self.decay,
             replay=self.replay,

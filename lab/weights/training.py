@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import get_scheduler
 
@@ -46,6 +45,7 @@ class Schedule:
     minimum_steps: int
     batch_size: int = 16
     warmup_share: float = 0.06
+    patience: int = 0
     weight_decay: float = 0.0
     decay: str = "cosine"
     replay: float = 0.0
@@ -215,9 +215,12 @@ def train(
         raise LabError(f"{what}: no target tokens to train on")
     set_seed(seed)
     device = next(network.parameters()).device
-    accelerator = Accelerator(
-        mixed_precision="bf16" if model.machine.dtype == "bfloat16" else "no", cpu=model.machine.device == "cpu"
-    )
+    lower = model.precision == "bfloat16"
+
+    def in_its_precision() -> torch.autocast:
+        """What is trained is held in float32; products are taken in the format that the model answers in."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=lower)
+
     steps = schedule.steps(len(items))
     tensors = {n: p for n, p in network.named_parameters() if p.requires_grad}
     parameters = list(tensors.values())
@@ -237,14 +240,14 @@ def train(
         saved = started
         for step in range(first, steps + 1):
             batch, replayed = next(source), general_batch(general, schedule.general_items(step), seed, step)
-            with accelerator.autocast():
+            with in_its_precision():
                 loss = batch_loss(network, base, batch, replayed, schedule, model.pad, device)
             if not torch.isfinite(loss):
                 raise TrainingFailed(
                     f"{what}: the loss at step {step} is {loss.item()} (learning rate {schedule.learning_rate:g}); "
                     "nothing was kept, lower the rate"
                 )
-            accelerator.backward(loss)
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             scheduler.step()
@@ -252,10 +255,12 @@ def train(
             log.general_tokens += count_tokens(replayed)
             log.trained_tokens += count_tokens(batch) + count_tokens(replayed)
             if step in look_at:
-                accuracy, nll = validate(network, validation, model.pad, device)
+                with in_its_precision():
+                    accuracy, nll = validate(network, validation, model.pad, device)
                 log.curve.append(_point(step, loss) | _seen(accuracy, nll))
                 if best.offer(accuracy, nll):
                     log.best_step = step
+                log.validation_looks += 1
             elif not validation and (step % CURVE_EVERY == 0 or step == steps):
                 log.curve.append(_point(step, loss))
             log.seconds = seconds_before + time.perf_counter() - started
@@ -263,11 +268,15 @@ def train(
                 state = {"step": step, "log": asdict(log), "best_scores": best.scores}
                 save_checkpoint(checkpoint, held, [optimizer], state | {"scheduler": scheduler.state_dict()})
                 saved = time.perf_counter()
+            if step in look_at and out_of_patience(log.curve, schedule.patience):
+                log.steps = step
+                progress(steps, steps, what)
+                break
             progress(step, steps, what)
     if validation:
         best.restore()
         log.validation_accuracy, log.validation_nll = best.scores[0], -best.scores[1]
-    log.best_step, log.validation_looks = log.best_step or steps, len(look_at)
+    log.best_step = log.best_step or log.steps
     log.peak_bytes = max(log.peak_bytes, memory.bytes)
     log.optimizer_bytes = sum(
         v.numel() * v.element_size() for s in optimizer.state.values() for v in s.values() if torch.is_tensor(v)
@@ -294,6 +303,12 @@ def _set_scheduler(scheduler, optimizer: torch.optim.Optimizer, state: dict) -> 
 def _looks(steps: int) -> set[int]:
     """Steps after which validation is looked at: evenly spread, the last one among them."""
     return {max(1, round(steps * (i + 1) / VALIDATION_LOOKS)) for i in range(VALIDATION_LOOKS)}
+
+
+def out_of_patience(curve: Sequence[dict[str, float]], patience: int) -> bool:
+    """Whether the last ``patience`` looks at validation all found no lower loss than there was before them."""
+    seen = [point["validation_nll"] for point in curve if "validation_nll" in point]
+    return 0 < patience < len(seen) and min(seen[-patience:]) >= min(seen[:-patience])
 
 
 def _point(step: int, loss: torch.Tensor) -> dict[str, float]:

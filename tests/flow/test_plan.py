@@ -8,13 +8,17 @@ import pytest
 
 import lab.context
 import lab.weights
+from lab.context.base import Offer
 from lab.flow.families import members
 from lab.flow.methods import CANDIDATES, method, presets
 from lab.flow.plan import apply_budget, expand, parse_budget
+from lab.flow.search import beyond
+from lab.models.base import Size
 from lab.schema import LabError
 from tests.conftest import make_task
 
 TASK = make_task(200)
+TRAINED = [name for name, kind in members(lab.weights).items() if kind.trains]
 
 
 def planned(seconds=None, **changes):
@@ -134,3 +138,35 @@ def test_bad_axes_list_what_is_valid():
     with pytest.raises(LabError, match="needs documents"):
         expand(["rag"], [16], [20], 3, make_task(documents=False))
     assert method("nearest+full").candidates[0].weights.name == "full"
+
+
+def test_recipes_follow_the_model_and_the_labs_own_are_fixed(nano):
+    """By hand: 5e-4 x (2000 / 576)^0.78 = 1.321e-3 for LoRA, a tenth of it for full fine-tuning."""
+    assert nano.size is None and not any(m.moves for m in presets().values())
+    small, large = Size(576, 134_515_008), Size(4096, 8_030_000_000)
+    rates = {name: [c.weights.learning_rate for c in method(name, Offer(size=small)).candidates] for name in TRAINED}
+    assert rates["lora"] == rates["dora"] == [6.6e-4, 1.3e-3, 2.6e-3, 5.3e-3]
+    assert rates["full"] == [6.6e-5, 1.3e-4, 2.6e-4, 5.3e-4]
+    # 0.003239 - 0.0001395 ln(134515008) = 0.003239 - 0.0001395 x 18.7172 = 6.28e-4, at both numbers of epochs.
+    assert rates["scratch"] == [3.1e-4, 6.3e-4] * 2
+    assert [c.weights.learning_rate for c in method("lora", Offer(size=large)).candidates][1] == 2.9e-4
+    recipe = method("rag_lora", Offer(size=small)).candidates[0].weights
+    assert (recipe.epochs, recipe.patience, recipe.batch_size) == (5, 3, 8)
+    fixed = method("lora").candidates[0].weights
+    assert (fixed.learning_rate, fixed.epochs, fixed.patience, fixed.batch_size) == (1e-3, 10, 0, 16)
+    assert all(len(m.candidates) == 4 and m.moves for m in presets(Offer(chat=True, size=small)).values())
+
+
+def test_a_grid_moves_beyond_its_edge_and_nowhere_else():
+    lora = method("lora", Offer(size=Size(576, 134_515_008)))
+    assert [c.weights.learning_rate for c in beyond(lora.candidates, 3)] == [1.1e-2]
+    assert [c.weights.learning_rate for c in beyond(lora.candidates, 0)] == [3.4e-4]
+    assert beyond(lora.candidates, 1) == beyond(lora.candidates, 2) == []
+    shots = method("few_shot", Offer(chat=True))
+    assert [c.context.k for c in shots.candidates] == [5, 5, 12, 12]
+    # 12 x 12 / 5 = 28.8 and 5 x 5 / 12 = 2.1, in the chosen layout.
+    assert [(c.context.k, c.context.layout) for c in beyond(shots.candidates, 3)] == [(29, "block")]
+    assert [(c.context.k, c.context.layout) for c in beyond(shots.candidates, 0)] == [(2, "turns")]
+    passages = method("rag", Offer(chat=True))
+    assert [c.context.k for c in beyond(passages.candidates, 0)] == [], "a third of one passage is none"
+    assert beyond(method("zero_shot").candidates, 0) == []

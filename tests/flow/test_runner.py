@@ -250,3 +250,27 @@ def test_a_model_that_cant_is_told_before_anything_runs(tiny, tmp_path, monkeypa
     task = make_task(60)
     with pytest.raises(LabError, match="--methods lora: needs a model that can be trained, and tiny can't"):
         runner_for(task, tiny, tmp_path).run(quick_plan(task))
+
+
+def test_a_grid_that_moved_is_measured_with_what_it_moved_to(tiny, tmp_path, monkeypatch):
+    """Validation is made to like the highest rate: it tries one more, twice as high, and every cell takes that."""
+    from lab.flow.search import Search
+
+    task = make_task(60)
+    plan = quick_plan(task, methods=("lora",))
+    plan.methods = [replace(m, moves=True) for m in plan.methods]
+    plain = Search._trial
+    monkeypatch.setattr(
+        Search,
+        "_trial",
+        lambda self, n, spec: replace(plain(self, n, spec), accuracy=spec.candidate.weights.learning_rate),
+    )
+    runner = runner_for(task, tiny, tmp_path)
+    study = runner.run(plan)
+    (choice,) = study.choices
+    assert [t.settings["weights"]["learning_rate"] for t in choice.trials] == [1e-3, 1e-2, 0.1]
+    assert choice.chosen == 2 and choice.at_edge == ["learning_rate = 0.1"] and choice.looks == 15
+    assert {c.weights["learning_rate"] for c in study.cells if c.method == "lora"} == {0.1}
+    fixed = replace(plan, methods=[replace(m, moves=False) for m in plan.methods])
+    assert runner.search._what(fixed.methods[0], 20) != runner.search._what(plan.methods[0], 20)
+    assert "moves" not in runner.search._what(fixed.methods[0], 20), "what was stored before is found again"

@@ -10,8 +10,9 @@ import torch
 from lab.files import folder_revision
 from lab.models.device import DEVICES, machine
 from lab.models.folders import BUNDLED
-from lab.models.generation import common_prefix, generate
+from lab.models.generation import generate
 from lab.models.loading import load_model
+from lab.models.prefix import common_prefix
 from lab.models.prompts import render
 from lab.schema import Decoding, Example, LabError, Passage, Prompt, Wording
 
@@ -61,7 +62,7 @@ def test_cached_generation_equals_plain_generate(nano, prompts):
 def test_batches_change_nothing(nano):
     encoded = [nano.encode(p, 16).tokens for p in PROMPTS]
     whole = generate(nano.network, nano.tokenizer, encoded, Decoding(12, "\n"))
-    small = generate(nano.network, nano.tokenizer, encoded, Decoding(12, "\n"), batch_tokens=1)
+    small = generate(nano.network, nano.tokenizer, encoded, Decoding(12, "\n"), cache_bytes=1)
     assert [g.text for g in whole] == [g.text for g in small]
 
 

@@ -206,3 +206,18 @@ def test_scorers_are_guessed():
     assert guess_scorer([Sample(str(i), "x", "ab"[i % 2]) for i in range(10)]) == "label"
     assert guess_scorer([Sample(str(i), "x", f"name {i}") for i in range(10)]) == "exact"
     assert guess_scorer([Sample(str(i), "x", f"a long answer of many words {i}") for i in range(10)]) == "f1"
+
+
+def test_a_part_of_the_test_items_is_fixed_and_nested_and_keeps_groups_whole():
+    task = make_task(200)
+    assert len(task.test) == 50
+    part, smaller = task.with_items(21), task.with_items(8)
+    assert (len(part.test), part.test_of, part.digest != task.digest) == (21, 50, True)
+    assert part == task.with_items(21) and set(smaller.test) < set(part.test)
+    assert [s for s in task.test if s in part.test] == list(part.test), "in their order"
+    assert [s.id for s in part.test] != [s.id for s in task.test[:21]]
+    groups = [sum(s.group == g for s in part.test) for g in {s.group for s in part.test}]
+    assert sorted(groups) == [1, *[2] * 10], "pairs stay whole but for the last one drawn"
+    assert task.with_items(50) is task and task.with_items(51) is task
+    with pytest.raises(LabError, match="--items -1: at least 1"):
+        task.with_items(-1)

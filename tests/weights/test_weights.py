@@ -12,7 +12,15 @@ from lab.schema import Document, Example, LabError, Prompt
 from lab.weights.base import TrainingData
 from lab.weights.full import Full
 from lab.weights.lora import Lora
-from lab.weights.training import Schedule, batches, encode_documents, encode_pairs, train, validate
+from lab.weights.training import (
+    Schedule,
+    batches,
+    encode_documents,
+    encode_pairs,
+    out_of_patience,
+    train,
+    validate,
+)
 
 PAIRS = tuple((Prompt("Answer.", f"What is number {i}?"), f"it is {i % 7}") for i in range(24))
 
@@ -146,3 +154,25 @@ def test_batches_hold_every_item_once(tiny):
     drawn = batches(items, 8, random.Random(0))
     assert sorted(e.target[0] for b in drawn for e in b) == list(range(53))
     assert all(len(b) <= 8 for b in drawn)
+
+
+def test_patience_by_hand():
+    curve = [{"step": n, "loss": 1.0, "validation_nll": v} for n, v in enumerate([3.0, 2.0, 2.5, 2.0])]
+    assert out_of_patience(curve, 2) and not out_of_patience(curve, 3) and not out_of_patience(curve, 0)
+    assert not out_of_patience(curve[:3], 2) and out_of_patience(curve[:3], 1)
+    assert not out_of_patience([{"step": 20, "loss": 1.0}] * 9, 1), "what has no look at validation never stops"
+
+
+def test_training_ends_early_and_says_so_and_keeps_the_best(tiny, tmp_path):
+    """A rate at which validation soon gets worse: the run ends three looks after its best, not at its last step."""
+    pairs = tuple((Prompt("", f"q{i}"), f"a{i * 7 % 31} b{i}") for i in range(24))
+    data = TrainingData(pairs[:8], pairs[16:])
+    told = []
+    patient = Lora(learning_rate=0.05, epochs=1, minimum_steps=100, batch_size=8, patience=3)
+    log = patient.adapt(tiny, data, tmp_path / "a", 0, lambda done, total, what: told.append((done, total)))
+    seen = [p["validation_nll"] for p in log.curve]
+    assert log.steps < 100 and log.steps == log.curve[-1]["step"] and log.validation_looks == len(seen) < 10
+    assert min(seen[-3:]) >= min(seen[:-3]) and told[-1] == (100, 100)
+    whole = replace(patient, patience=0).adapt(tiny, data, tmp_path / "b", 0, lambda *a: None)
+    assert whole.steps == 100 and whole.validation_looks == 10
+    assert [p["validation_nll"] for p in whole.curve][: len(seen)] == seen, "the same training until then"
