@@ -25,7 +25,10 @@ POOR = 0.5
 
 FORM = 0.1
 """Content beyond right answers (share of 1) from which it is the form that fails."""
-CURES = "ask for the form in the instruction, show it in examples, or constrain decoding to what the task allows"
+CURES = (
+    "ask for the form in the instruction, show it in examples, or constrain decoding to what the task allows "
+    "(--decoding constrained)"
+)
 RULE = {"useless": USELESS, "poor": POOR, "form": FORM, "cures": CURES, "z": Z, "hours_a_month": HOURS_A_MONTH}
 """Constants of the rule, as the report's page gets them."""
 

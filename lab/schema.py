@@ -8,7 +8,7 @@ One item's way through the lab, in these types::
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Outcome = Literal["correct", "wrong", "malformed", "truncated", "refused", "error"]
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "malformed", "truncated", "refused", "error")
@@ -114,6 +114,15 @@ class Decoding:
     max_tokens: int = 48
     stop: str = "\n"
     """Generation ends before this text (or at the model's end token)."""
+    allowed: str = ""
+    """What a completion may be, as JSON: labels, a schema or a pattern; anything where empty."""
+    choose: str = ""
+    """Above writing: the likeliest of the allowed labels is the answer, ``per_character`` or by the ``whole``."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What stands in keys and studies: the newer fields only where they are set."""
+        newer = {"allowed": self.allowed, "choose": self.choose}
+        return {"max_tokens": self.max_tokens, "stop": self.stop} | {n: v for n, v in newer.items() if v}
 
 
 @dataclass(frozen=True)

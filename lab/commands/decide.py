@@ -54,6 +54,16 @@ def decide(
     fresh: Annotated[
         bool, typer.Option(help="measure on this machine; of committed studies reuse only what validation chose")
     ] = False,
+    decoding: Annotated[
+        str,
+        typer.Option(
+            help="of every arm: free, constrained (to the task's labels, JSON or records), choose or choose_whole "
+            "(the likeliest label)"
+        ),
+    ] = "free",
+    extract: Annotated[
+        str, typer.Option(help="what of a completion is the answer: last_line, after_answer or first_json; else all")
+    ] = "",
     allow_leak: Annotated[
         bool, typer.Option(help="run although test items stand in train; the report says so")
     ] = False,
@@ -76,6 +86,7 @@ def decide(
     from lab.flow.methods import default_methods, offer_of
     from lab.flow.plan import expand, parse_budget
     from lab.tasks.check import require_sound
+    from lab.tasks.extraction import require_extraction
     from lab.tasks.task import load_task
 
     read, command = load_task(task), repeated("decide", ("--out", "--job"))
@@ -109,6 +120,8 @@ def decide(
         general_text,
         store=store,
         allow_scorer_code=allow_scorer_code,
+        decoding=decoding,
+        extraction=require_extraction(extract),
     )
     plan = expand(*grid, offer_of(bench.model, read))
     asked = asked if forgetting else None

@@ -25,10 +25,13 @@ def open_bench(
     *,
     store: Store | None = None,
     allow_scorer_code: bool = False,
+    decoding: str = "free",
+    extraction: str = "",
 ) -> tuple[Bench, ProbeSet]:
     """A bench with its model, store and general texts, and what is asked before and after each training."""
     from lab.context.base import Tools
     from lab.flow.bench import Bench
+    from lab.flow.decoding import decoding_for, with_room
     from lab.flow.probing import forgetting_probes
     from lab.models.device import machine
     from lab.models.loading import load_model
@@ -41,5 +44,6 @@ def open_bench(
     store, model = store or Store(), load_model(model_name, machine(device), precision)
     general = general_texts(model, general_text)
     tools = Tools(embedder, store.cache / "vectors")
-    bench = Bench(task, model, store, tools, allow_scorer_code=allow_scorer_code, general=general)
+    how = with_room(decoding_for(task, model, decoding, extraction), task, model, store)
+    bench = Bench(task, model, store, tools, None, how, allow_scorer_code, general, extraction)
     return bench, forgetting_probes(model, own_probes, general)

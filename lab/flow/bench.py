@@ -27,6 +27,7 @@ from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
 from lab.schema import Decoding, Prompt, Sample, Score
 from lab.store import Draft, Entry, Store, key_of, read_completions, write_completions
+from lab.tasks.extraction import extracting, require_extraction
 from lab.tasks.scorers import scorer_for
 from lab.tasks.task import Task
 from lab.weights.base import TrainingData, Weights
@@ -69,12 +70,14 @@ class Bench:
         decoding: Decoding | None = None,
         allow_scorer_code: bool = False,
         general: General | None = None,
+        extraction: str = "",
     ) -> None:
         self.task, self.model, self.store = task, model, store
         self.tools = tools or Tools(cache=store.cache / "vectors")
         self.progress, self.general = progress or Progress(), general
         self.decoding = decoding or with_room(decoding_for(task, model), task, model, store)
-        self.scorer = scorer_for(task, allow_scorer_code)
+        self.extraction = require_extraction(extraction)
+        self.scorer = extracting(extraction, scorer_for(task, allow_scorer_code))
         self._scoped = lru_cache(maxsize=32)(task.scoped)
         self._fitted = lru_cache(maxsize=8)(self._fit)
         self._trained = lru_cache(maxsize=256)(self._what_is_trained)
@@ -272,7 +275,7 @@ class Bench:
             "context": settings_of(context),
             "prompt": context.digest_parts(task, self.tools),
             "items": digest([[s.id, s.input, s.group, *g] for s, g in zip(samples, gold)]),
-            "decoding": asdict(self.decoding),
+            "decoding": self.decoding.as_json(),
         }
 
     def _latencies(self, spec: RunSpec, fitted: Fitted, samples: Sequence[Sample]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lab.flow.decoding import written_in_trial
 from lab.flow.latency import ALONE, ALONE_BESIDE
 from lab.flow.methods import Method
 from lab.flow.plan import Plan, PlannedCell
-from lab.flow.probing import Prober, ProbeSet
+from lab.flow.probing import Prober, ProbeSet, items_for
 from lab.flow.search import Search
 from lab.measure.flops import Shape
 from lab.measure.memory import cache_bytes, forecast_training
@@ -26,7 +26,7 @@ from lab.models.generation import CACHE_BYTES
 from lab.models.prefix import common_prefix
 from lab.schema import LabError
 from lab.weights.training import VALIDATION_LOOKS
-from lab.world.probes import ITEMS, Probe, probe
+from lab.world.probes import Probe, probe
 
 SAMPLE = 12
 """Prompts that are built to know an arm's prompt length."""
@@ -195,7 +195,8 @@ class Forecast:
         """Seconds of the base model's probes, forgetting's own included; 0 where they are stored."""
         each = self.rates.reading * PROBE_TOKENS
         each += (self.rates.writing + PROBE_TOKENS * self.rates.attending) * PROBE_WRITTEN
-        unknown = sum(not self.prober.is_stored(probe(n)) for n in names) * ITEMS * each
+        items = items_for(self.bench.model)
+        unknown = sum(not self.prober.is_stored(probe(n, items)) for n in names) * items * each
         wanted = any(self.plan.is_probed(c) for c in self.plan.cells)
         return unknown + (self._asking(self.probe_set, "") if wanted and self.probe_set else 0.0)
 

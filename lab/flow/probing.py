@@ -29,8 +29,16 @@ NEEDED = ("instruction", "format_examples", "label_examples", "reading_5")
 """Probes of what the frozen arms ask of a base model."""
 GENERAL_TEXT = "general_text"
 """Name of the likelihood probe."""
+FEWER_ITEMS = 60
+"""Items of a probe asked of a model that is not the lab's own: seconds a completion instead of milliseconds. A probe's
+interval is 12 points either way then, where 200 items leave 7."""
 IN_CONTEXT = ("public_facts", "word_operations", "format_examples")
 """Probes that are also asked with a prompting arm's context."""
+
+
+def items_for(model: LocalModel) -> int:
+    """How many items of each of the lab's probes a model is asked."""
+    return ITEMS if model.pretraining else FEWER_ITEMS
 
 
 class Adapted(Protocol):
@@ -100,7 +108,7 @@ class Prober:
                 "model": self.model.revision,
                 "probe": asked.name,
                 "prompts": digest([[s.id, render(p)] for s, p in items]),
-                "decoding": asdict(DECODING),
+                "decoding": DECODING.as_json(),
             }
             | ({"adaptation": adaptation} if adaptation else {})
             | ({"choices": digest([list(s.choices) for s, _ in items])} if asked.chosen else {})
@@ -161,12 +169,12 @@ class ProbeSet:
 
 
 def forgetting_probes(
-    model: LocalModel, own: Sequence[Probe] = (), general: General | None = None, items: int = ITEMS
+    model: LocalModel, own: Sequence[Probe] = (), general: General | None = None, items: int | None = None
 ) -> ProbeSet:
     """What is asked before and after a training of this model: skills,
     facts where it knows the world's, and the user's own probes."""
     names = (*SKILLS, *(FACTS if model.pretraining else ()))
-    return ProbeSet((*(probe(n, items) for n in names), *own), general)
+    return ProbeSet((*(probe(n, items or items_for(model)) for n in names), *own), general)
 
 
 def _probed(asked: Probe, entry: Entry, **whose: Any) -> Probed:
@@ -195,9 +203,9 @@ def scores_of(asked: Probe, entry: Entry) -> list[Score]:
     return [asked.score(s, c) for (s, _), c in zip(asked.items, read_completions(entry))]
 
 
-def abilities(prober: Prober, names: Sequence[str], items: int = ITEMS) -> dict[str, dict[str, Any]]:
+def abilities(prober: Prober, names: Sequence[str], items: int | None = None) -> dict[str, dict[str, Any]]:
     """Accuracy of the base with a Wilson interval on each probe."""
-    found = {}
+    found, items = {}, items or items_for(prober.model)
     for name in names:
         asked = probe(name, items)
         entry = prober.base(asked)

@@ -218,7 +218,8 @@ def new_study(bench: Bench, plan: Plan, findings: Sequence[Finding], abilities: 
         | kept,
         model=bench.model.facts,
         settings={
-            "decoding": asdict(bench.decoding),
+            "decoding": bench.decoding.as_json(),
+            "extraction": bench.extraction,
             "embedder": bench.tools.embedder_name,
             "seeds": plan.seeds,
             "sizes": plan.sizes,

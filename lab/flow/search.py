@@ -62,16 +62,24 @@ class Search:
 
     def _what(self, ranked: Method, size: int | None) -> dict[str, Any]:
         embeds = any(c.context.uses_embedder for c in ranked.candidates)
-        return {
-            "kind": "choice",
-            "task": self.bench.task.digest,
-            "model": self.bench.model.revision,
-            "size": size,
-            "seed": 0,
-            "decoding": asdict(self.bench.decoding),
-            "embedder": self.bench.tools.embedder.revision if embeds else "",
-            "candidates": [_settings(c) for c in ranked.candidates],
-        } | ({"moves": True} if ranked.moves else {})
+        return (
+            {
+                "kind": "choice",
+                "task": self.bench.task.digest,
+                "model": self.bench.model.revision,
+                "size": size,
+                "seed": 0,
+                "decoding": self.bench.decoding.as_json(),
+                "embedder": self.bench.tools.embedder.revision if embeds else "",
+                "candidates": [_settings(c) for c in ranked.candidates],
+            }
+            | ({"moves": True} if ranked.moves else {})
+            | self._extraction
+        )
+
+    @property
+    def _extraction(self) -> dict[str, str]:
+        return {"extraction": self.bench.extraction} if self.bench.extraction else {}
 
     def _searched(self, m: Method, size: int | None) -> dict[str, Any]:
         """Score all candidates on validation; the first of equals wins. A grid that ``moves`` goes on where the choice

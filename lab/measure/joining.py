@@ -171,4 +171,5 @@ def _asked_alike(probed: list[Probed], known: dict[tuple, Probed]) -> list[Probe
 
 def identity(study: Study) -> tuple:
     """What studies must share to be one: data, weights, decoding and embedder."""
-    return study.task["digest"], study.model["revision"], str(study.settings["decoding"]), study.settings["embedder"]
+    asked = (str(study.settings["decoding"]), study.settings.get("extraction", ""), study.settings["embedder"])
+    return study.task["digest"], study.model["revision"], *asked

@@ -13,6 +13,7 @@ import torch
 from transformers import Cache
 
 from lab.models.cache import token_bytes
+from lab.models.constraint import Constraint, Followed
 from lab.models.prefix import common_prefix, in_batch_order, tree
 from lab.models.reading import cache_argument, read, read_beginning
 from lab.schema import Decoding
@@ -44,8 +45,10 @@ def generate(
     cache_bytes: float = CACHE_BYTES,
     progress: Callable[[int], None] = lambda done: None,
     more_ends: Set[int] = frozenset(),
+    constraint: Constraint | None = None,
 ) -> list[Generated]:
-    """Completions of tokenised prompts, in their order; ``more_ends`` are further tokens that end one.
+    """Completions of tokenised prompts, in their order; ``more_ends`` are further tokens that end one, a
+    ``constraint`` says which tokens may stand where.
 
     ``cache_bytes`` bounds the keys and values of one batch; ``progress`` is told how many more are done.
     """
@@ -62,7 +65,8 @@ def generate(
     for batch in _batches(prompts, shared, decoding.max_tokens, cache_bytes / token_bytes(network)):
         started = time.perf_counter()
         logits, cache = read(network, prompts, batch, decoding.max_tokens, shared, begun)
-        rows = _write(network, tokenizer, logits, cache, [len(prompts[i]) for i in batch], decoding, ends)
+        followed = constraint.begin(len(batch)) if constraint else None
+        rows = _write(network, tokenizer, logits, cache, [len(prompts[i]) for i in batch], decoding, ends, followed)
         seconds = (time.perf_counter() - started) / len(batch) + shared_seconds
         for i, (text, tokens, finished) in zip(batch, rows):
             results[i] = Generated(text, tokens, finished, shared, seconds)
@@ -85,7 +89,14 @@ def _batches(prompts: list[list[int]], shared: int, room: int, most_tokens: floa
 
 
 def _write(
-    network, tokenizer, logits: torch.Tensor, cache: Cache, lengths: list[int], decoding: Decoding, ends: Set[int]
+    network,
+    tokenizer,
+    logits: torch.Tensor,
+    cache: Cache,
+    lengths: list[int],
+    decoding: Decoding,
+    ends: Set[int],
+    followed: Followed | None,
 ) -> list[tuple[str, int, bool]]:
     """(text, tokens, finished) of each row, token by token; rows that end leave the batch."""
     device, rows, width = network.device, len(lengths), max(lengths)
@@ -96,7 +107,7 @@ def _write(
     produced: list[list[int]] = [[] for _ in range(rows)]
     texts: dict[int, tuple[str, bool]] = {}
     for step in range(decoding.max_tokens):
-        chosen = logits.argmax(dim=-1)
+        chosen = (followed.masked(logits, alive) if followed else logits).argmax(dim=-1)
         keep = []
         for place, (row, token) in enumerate(zip(alive, chosen.tolist())):
             if token in ends:
@@ -107,6 +118,8 @@ def _write(
             # A stop text before the answer has begun is a blank line, not an end.
             if decoding.stop and decoding.stop in text.lstrip():
                 texts[row] = (text.lstrip().split(decoding.stop)[0], True)
+            elif followed and followed.ends_with(row, token):
+                texts[row] = (text, True)
             elif step + 1 == decoding.max_tokens:
                 texts[row] = (text, False)
             else:

@@ -23,8 +23,10 @@ import torch
 
 from lab.models.base import ABILITIES, Size
 from lab.models.chat import Chat, holds_special, plain_ids
+from lab.models.choosing import likelihoods
+from lab.models.constraint import Constraint
 from lab.models.device import Machine
-from lab.models.generation import Generated, generate
+from lab.models.generation import Generated, end_tokens, generate
 from lab.models.likelihood import Encoded, Logits, completion_logits, nats_of
 from lab.models.pristine import Pristine
 from lab.models.prompts import render
@@ -61,6 +63,7 @@ class LocalModel:
         self.base_logits = base_logits
         """Of a model that was made from a base: what the base says of a batch."""
         self._network: torch.nn.Module | None = network
+        self._constraints: dict[str, Constraint] = {}
         self._lent: tuple[LocalModel, Callable[[], None]] | None = None
         self.config, self.dtype, self.bytes_each = network.config, network.dtype, network.dtype.itemsize
         self.parameters = sum(p.numel() for p in network.parameters())
@@ -232,38 +235,73 @@ class LocalModel:
         progress: Callable[[int], None] = lambda done: None,
     ) -> list[Completion]:
         """One completion for each (sample id, prompt), in order; a prompt too long for the window ends as an error."""
+        if decoding.choose:
+            labels = json.loads(decoding.allowed)["labels"]
+            return self.choose([(i, p, labels) for i, p in items], progress, decoding.choose)
         encoded = [self.encode(prompt, decoding.max_tokens) for _, prompt in items]
         fitting = [i for i, e in enumerate(encoded) if not e.error]
         tokens = [encoded[i].tokens for i in fitting]
-        generated = dict(
-            zip(
-                fitting,
-                generate(self.network, self.tokenizer, tokens, decoding, progress=progress, more_ends=self.turn_ends),
-            )
+        found = generate(
+            self.network,
+            self.tokenizer,
+            tokens,
+            decoding,
+            progress=progress,
+            more_ends=self.turn_ends,
+            constraint=self._constraint(decoding.allowed) if decoding.allowed else None,
         )
+        generated = dict(zip(fitting, found))
         return [_completion(sample_id, encoded[i], generated.get(i)) for i, (sample_id, _) in enumerate(items)]
 
+    def _constraint(self, allowed: str) -> Constraint:
+        if allowed not in self._constraints:
+            ends = end_tokens(self.network, self.tokenizer) | self.turn_ends
+            vocabulary = self.network.get_output_embeddings().weight.shape[0]
+            self._constraints[allowed] = Constraint(self.tokenizer, allowed, ends, vocabulary)
+        return self._constraints[allowed]
+
     def choose(
-        self, items: Sequence[tuple[str, Prompt, Sequence[str]]], progress: Callable[[int], None] = lambda done: None
+        self,
+        items: Sequence[tuple[str, Prompt, Sequence[str]]],
+        progress: Callable[[int], None] = lambda done: None,
+        by: str = "per_character",
     ) -> list[Completion]:
-        """For each (sample id, prompt, candidates) the likeliest candidate,
-        by log likelihood a character (lm-eval's acc_norm)."""
+        """For each (sample id, prompt, candidates) the likeliest candidate: by log likelihood a character (lm-eval's
+        acc_norm), or by that of the ``whole`` (its acc)."""
+        targets = {c: self.encode_target(c) for _, _, candidates in items for c in candidates}
+        encoded = [self.encode(p, max(len(targets[c]) for c in candidates)) for _, p, candidates in items]
+        fitting = [i for i, e in enumerate(encoded) if not e.error]
+        asked = [[targets[c] for c in items[i][2]] for i in fitting]
+        started = time.perf_counter()
+        told = self._likelihoods([encoded[i].tokens for i in fitting], asked, progress)
+        seconds = (time.perf_counter() - started) / max(1, len(fitting))
+        found = dict(zip(fitting, told))
         completions = []
-        for sample_id, prompt, candidates in items:
-            targets = [self.encode_target(c) for c in candidates]
-            prompt_tokens = self.encode(prompt, max(map(len, targets)))
-            progress(1)
-            if prompt_tokens.error:
-                completions.append(Completion(sample_id, "", Usage(0, 0), error=prompt_tokens.error))
+        for i, (sample_id, _, candidates) in enumerate(items):
+            if encoded[i].error:
+                completions.append(_completion(sample_id, encoded[i], None))
                 continue
-            started = time.perf_counter()
-            nats = nats_of(
-                self.network, [Encoded(prompt_tokens.tokens, t) for t in targets], self.pad, self.network.device
-            )
-            best = min(range(len(candidates)), key=lambda i: nats[i][0] / max(1, len(candidates[i])))
-            usage = Usage(len(prompt_tokens.tokens), len(targets[best]), seconds=time.perf_counter() - started)
-            completions.append(Completion(sample_id, candidates[best], usage))
+            length = [len(c) if by == "per_character" else 1 for c in candidates]
+            best = max(range(len(candidates)), key=lambda n: found[i][n] / max(1, length[n]))
+            chosen = Generated(candidates[best], len(targets[candidates[best]]), True, 0, seconds)
+            completions.append(_completion(sample_id, encoded[i], chosen))
         return completions
+
+    def _likelihoods(
+        self, prompts: list[list[int]], candidates: list[list[list[int]]], progress: Callable[[int], None]
+    ) -> list[list[float]]:
+        """Of each prompt's candidates; one by one where layers look back over a window that texts outgrow, which a
+        mask of one pass does not know."""
+        look_back = getattr(self.config, "sliding_window", None) or self.window
+        longest = max((len(p) + max(map(len, c)) for p, c in zip(prompts, candidates)), default=0)
+        if longest <= look_back:
+            return likelihoods(self.network, prompts, candidates, progress)
+        found = []
+        for prompt, each in zip(prompts, candidates):
+            nats = nats_of(self.network, [Encoded(prompt, c) for c in each], self.pad, self.network.device)
+            found.append([-n for n, _, _ in nats])
+            progress(1)
+        return found
 
     def logits(self, batch: Sequence[Encoded]) -> torch.Tensor:
         """What the network says of a batch's target tokens: (rows, longest target, vocabulary)."""

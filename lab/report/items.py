@@ -15,6 +15,7 @@ from lab.measure.arms import arms_at
 from lab.schema import LabError
 from lab.store import Store, read_completions
 from lab.study import Study
+from lab.tasks.extraction import extracting
 from lab.tasks.scorers import scorer_for
 from lab.tasks.task import Task, load_task
 
@@ -48,7 +49,7 @@ def disagreements(
     if task is None:
         return None
     try:
-        scorer = scorer_for(task, allow_scorer_code)
+        scorer = extracting(study.settings.get("extraction", ""), scorer_for(task, allow_scorer_code))
     except LabError:
         return None
     samples = {s.id: s for s in (task.test if split == "test" else task.labelled)}

@@ -70,7 +70,6 @@ def made_study(task) -> Study:
         ),
     ]
     nano = load_model("nano", machine("cpu"))
-    from dataclasses import asdict
 
     from lab.flow.decoding import decoding_for
 
@@ -79,7 +78,7 @@ def made_study(task) -> Study:
         {"name": "nano", "revision": nano.revision, "parameters": 1, "window": nano.window},
         {
             "seeds": 3,
-            "decoding": asdict(decoding_for(task, nano)),
+            "decoding": decoding_for(task, nano).as_json(),
             "embedder": "embedder",
             "command": "lab decide toy",
         },
