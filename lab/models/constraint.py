@@ -18,7 +18,6 @@ import torch
 
 from lab.schema import LabError, first_line
 
-
 WRITTEN_AS = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON in one line, as Python writes it: with white space left free a model may fill its room with it."""
 
