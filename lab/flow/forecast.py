@@ -15,7 +15,7 @@ import numpy as np
 from lab.flow.bench import Bench, RunSpec
 from lab.flow.calibration import Rates, calibrate
 from lab.flow.decoding import written_in_trial
-from lab.flow.latency import ALONE, ALONE_BESIDE
+from lab.flow.latency import ALONE, ALONE_BESIDE, LEAST, SECONDS
 from lab.flow.methods import Method
 from lab.flow.plan import Plan, PlannedCell
 from lab.flow.probing import Prober, ProbeSet, items_for
@@ -88,9 +88,10 @@ class Forecast:
 
     def latencies(self, spec: RunSpec) -> float:
         """Seconds of the requests that are timed alone on the test items."""
-        requests = ALONE + (ALONE_BESIDE if spec.candidate.weights.adapter else 0)
         each = self.rates.reading * self.prompt_tokens(spec)[0] + self.rates.alone * self.written_tokens(spec)
-        return requests * each
+        beside = ALONE_BESIDE if spec.candidate.weights.adapter else 0
+        most = max(LEAST, SECONDS / each)
+        return (min(ALONE, most) + min(beside, most)) * each
 
     def training(self, spec: RunSpec) -> float:
         """Seconds of one adaptation, its validation looks included;

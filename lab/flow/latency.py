@@ -20,6 +20,8 @@ ALONE = 30
 """Requests that are timed alone."""
 ALONE_BESIDE = 10
 """Of them also with the adapter beside the weights instead of merged into them."""
+LEAST, SECONDS = 8, 20.0
+"""Of a slow model fewer: at least so many, then only while they have not taken so long."""
 
 
 def latencies(
@@ -29,7 +31,11 @@ def latencies(
     count = ALONE_BESIDE if beside else ALONE
     # Under another id a sample is new to the context, which so has to search for it.
     name = "beside" if beside else "alone"
-    timed = [_request(model, fitted, replace(s, id=f"{name} {s.id}"), decoding) for s in samples[:count]]
+    timed: list[tuple[float, float]] = []
+    for sample in samples[:count]:
+        if len(timed) >= LEAST and sum(whole for whole, _ in timed) > SECONDS:
+            break
+        timed.append(_request(model, fitted, replace(sample, id=f"{name} {sample.id}"), decoding))
     seconds = [round(whole, 6) for whole, _ in timed]
     if beside:
         return {"side_latencies": seconds}
