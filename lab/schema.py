@@ -69,6 +69,8 @@ class Example:
     id: str
     input: str
     target: str
+    passages: tuple[Passage, ...] = ()
+    """What it was answered from; shown where examples are turns, so that each looks as the question will."""
 
 
 @dataclass(frozen=True)

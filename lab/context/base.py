@@ -52,12 +52,16 @@ class Fitted(ABC):
         """Work that is cheaper for many samples at once, such as retrieval."""
         return None
 
+    def read_from(self, example: Sample) -> tuple[Passage, ...]:
+        """The passages that a worked example is answered from; none where none are retrieved."""
+        return ()
+
     def prompt(self, sample: Sample, examples: Iterable[Sample] = (), passages: Iterable[Passage] = ()) -> Prompt:
         """A prompt in the context's own wording, with training items as worked examples; best ones first."""
         return Prompt(
             self.instruction,
             sample.input,
-            tuple(Example(s.id, s.input, s.target) for s in examples),
+            tuple(Example(s.id, s.input, s.target, self.read_from(s)) for s in examples),
             tuple(passages),
             self.context.named,
             self.context.layout,

@@ -128,6 +128,10 @@ class _Retrieved(Fitted):
         count = min(self.context.k, len(self.passages))
         return random.Random(f"passages {sample.id}").sample(self.passages, count)
 
+    def read_from(self, example: Sample) -> tuple[Passage, ...]:
+        self.prepare([example])
+        return tuple(self._found[example.id])
+
     def build(self, sample: Sample) -> Prompt:
         self.prepare([sample])
         # A few spare examples, so that leaving out the item's own group still leaves enough.

@@ -10,11 +10,12 @@ functions, so that an answer is learned behind exactly the tokens that it is ask
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from lab.models.prompts import render
-from lab.schema import LabError, Prompt, first_line
+from lab.schema import LabError, Passage, Prompt, first_line
 
 Message = dict[str, str]
 MARK = "MARKOFTHELAB"
@@ -70,9 +71,9 @@ class Chat:
         turns: list[Message] = []
         # Best examples stand first in a prompt and next to the input in a conversation.
         for example in reversed(prompt.examples):
-            turns += [{"role": "user", "content": example.input}, {"role": "assistant", "content": example.target}]
-        passages = [f"{prompt.wording.passage}: {p.text}" for p in prompt.passages]
-        turns.append({"role": "user", "content": "\n\n".join([*passages, prompt.input])})
+            asked = _with_passages(prompt, example.passages if prompt.passages else (), example.input)
+            turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": example.target}]
+        turns.append({"role": "user", "content": _with_passages(prompt, prompt.passages, prompt.input)})
         if not prompt.instruction:
             return turns
         if self.has_system:
@@ -104,6 +105,10 @@ class Chat:
             return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answering)
         except Exception as error:
             raise LabError(f"{self.name}: its chat template can't render a conversation: {first_line(error)}") from None
+
+
+def _with_passages(prompt: Prompt, passages: Sequence[Passage], question: str) -> str:
+    return "\n\n".join([*(f"{prompt.wording.passage}: {p.text}" for p in passages), question])
 
 
 def _marked_special(tokenizer: Any) -> dict[int, str]:

@@ -23,7 +23,7 @@ transformers_logging.disable_progress_bar()
 
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-CONVERSATIONS = "turns1"
+CONVERSATIONS = "turns2"
 """Part of a chat model's revision; raised when prompts become conversations in another way."""
 
 

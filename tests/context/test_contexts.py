@@ -74,3 +74,13 @@ def test_digests_follow_what_changes_the_prompt(tmp_path):
     assert FixedExamples().digest_parts(task, tools) != FixedExamples().digest_parts(scoped, tools)
     assert Passages(mode="lexical").digest_parts(task, tools) == Passages(mode="lexical").digest_parts(scoped, tools)
     assert "embedder" in Passages(mode="dense").digest_parts(task, tools)
+
+
+def test_examples_beside_passages_bring_their_own():
+    task = make_task(40)
+    fitted = Passages(k=1, mode="oracle", examples=3).fit(task, Tools())
+    built = fitted.build(task.test[0])
+    assert len(built.examples) == 3
+    for example in built.examples:
+        sample = next(s for s in task.train if s.id == example.id)
+        assert [p.document_id for p in example.passages] == list(sample.evidence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_instruction_examples_and_input_are_turns(family):
     text = model.render(PROMPT)
     assert [text.count(part) for part in ("Name the country.", "Italy", "Oslo?")] == [1, 1, 1]
     assert text.index("Italy") < text.index("France") < text.index("Oslo is in Norway.") < text.index("Oslo?")
+
+
+def test_an_example_looks_as_the_question_does(family):
+    """Answered from passages of its own; where the prompt's were cut, so are the examples'."""
+    _, model, _ = family
+    read = replace(SHOTS[0], passages=(Passage("d-2", "d", "Paris is in France."),))
+    asked = [m["content"] for m in model.chat.messages(replace(PROMPT, examples=(read,))) if m["role"] == "user"]
+    assert asked[0].endswith("Passage: Paris is in France.\n\nParis?") and asked[-1].endswith("Norway.\n\nOslo?")
+    without = model.chat.messages(replace(PROMPT, examples=(read,), passages=()))
+    assert not any("France." in m["content"] for m in without)
 
 
 def test_one_block_is_one_message(family):
@@ -154,5 +165,5 @@ def test_a_chat_model_is_another_model_than_the_same_weights_without_a_template(
     before = load_model(str(folder), here)
     (folder / "chat_template.jinja").write_text(TEMPLATES["smollm2"][0])
     after = load_model(str(folder), here)
-    assert after.is_chat and not before.is_chat and after.revision.endswith(":turns1")
+    assert after.is_chat and not before.is_chat and after.revision.endswith(":turns2")
     assert before.revision != after.revision
