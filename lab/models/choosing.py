@@ -7,7 +7,7 @@ its own beginning. ``likelihoods(network, prompts, candidates)`` gives nats, as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -75,29 +75,34 @@ def likelihoods(
     shared = shared if begun else 0
     found: dict[int, list[float]] = {}
     vocabulary = network.get_output_embeddings().weight.shape[0]
-    waiting = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    while waiting:
-        batch, room, width = [], 1, 0
-        while waiting:
-            room, width = max(room, len(tries[waiting[-1]].tokens)), max(width, len(prompts[waiting[-1]]))
-            rows = len(batch) + 1
-            heavy = rows * room * vocabulary * 4 > LOGIT_BYTES
-            if batch and (heavy or rows * (width + room) * token_bytes(network) > CACHE_BYTES):
-                break
-            batch.append(waiting.pop())
+    sizes = [len(t.tokens) for t in tries]
+    limits = (LOGIT_BYTES / (4 * vocabulary), CACHE_BYTES / token_bytes(network))
+    for batch in _batches([len(p) for p in prompts], sizes, *limits):
+        room, lengths = max(sizes[i] for i in batch), [len(prompts[i]) for i in batch]
         first, cache = read(network, prompts, batch, room, shared, begun)
-        lengths = [len(prompts[i]) for i in batch]
-        behind = _behind(network, [tries[i] for i in batch], lengths, cache) if room > 1 or _any(tries, batch) else None
-        for row, i in enumerate(batch):
-            start = first[row].float().log_softmax(-1)
-            later = behind[row].float().log_softmax(-1) if behind is not None else None
-            found[i] = [sum((start[t] if p < 0 else later[p, t]).item() for p, t in path) for path in tries[i].paths]
+        behind = _behind(network, [tries[i] for i in batch], lengths, cache) if room else [None] * len(batch)
+        for i, start, later in zip(batch, first, behind):
+            told = [start.float().log_softmax(-1), *(later.float().log_softmax(-1) if room else ())]
+            # Place -1, behind the prompt, stands first.
+            found[i] = [sum(told[place + 1][token].item() for place, token in path) for path in tries[i].paths]
         progress(len(batch))
     return [found[i] for i in range(len(prompts))]
 
 
-def _any(tries: Sequence[Trie], batch: Sequence[int]) -> bool:
-    return any(tries[i].tokens for i in batch)
+def _batches(
+    lengths: Sequence[int], sizes: Sequence[int], most_logits: float, most_tokens: float
+) -> Iterator[list[int]]:
+    """Prompts that are scored together, the longest first: what they say, and their keys and values, must fit."""
+    waiting = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    while waiting:
+        batch, room, width = [], 0, 0
+        while waiting:
+            room, width = max(room, sizes[waiting[-1]]), max(width, lengths[waiting[-1]])
+            rows = len(batch) + 1
+            if batch and (rows * room > most_logits or rows * (width + room) > most_tokens):
+                break
+            batch.append(waiting.pop())
+        yield batch
 
 
 def _behind(network, tries: Sequence[Trie], lengths: Sequence[int], cache) -> torch.Tensor:

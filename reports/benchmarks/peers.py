@@ -8,9 +8,11 @@ writes peers.md beside this file. About ten minutes on two cores.
 
 from __future__ import annotations
 
+import json
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +21,7 @@ from lab.context.base import Tools
 from lab.context.examples import FixedExamples, RandomExamples
 from lab.context.none import NoContext
 from lab.context.passages import Passages
+from lab.flow.decoding import decoding_for
 from lab.models.device import machine
 from lab.models.loading import load_model
 from lab.models.local import LocalModel
@@ -31,6 +34,11 @@ HERE = Path(__file__).parent
 DATASETS = HERE.parents[1] / "datasets"
 PROMPTS, NEW, BATCH, ROUNDS = 64, 24, 16, 2
 STEPS, RATE, RANK = 8, 3e-4, 16
+VERBS = ("cancel", "change", "find", "lose", "order", "pay", "repair", "replace", "return", "track")
+THINGS = (
+    *("account", "address", "bill", "booking", "card", "delivery", "device", "invoice", "password", "payment"),
+    *("plan", "refund", "subscription", "ticket", "voucher"),
+)
 
 
 def with_generate(model: LocalModel, prompts: list[Prompt]) -> list[str]:
@@ -77,6 +85,32 @@ def completing(model: LocalModel) -> list[str]:
         rows.append(
             f"| {says} | {length:.0f} | {seconds(mine)} | {seconds(theirs)} | {min(theirs) / min(mine):.1f} | {same} |"
         )
+        print(rows[-1], flush=True)
+    return rows
+
+
+def decoding(model: LocalModel) -> list[str]:
+    """Rows of the table of what a constraint costs, and a choice among many labels."""
+    task = load_task(DATASETS / "triage")
+    fitted = FixedExamples(k=8, layout="block").fit(task, Tools())
+    asked = [(s.id, fitted.build(s)) for s in task.test[:PROMPTS]]
+    free = decoding_for(task, model)
+    intents = json.dumps({"labels": [f"{verb} the {thing}" for verb in VERBS for thing in THINGS]})
+    ways = {
+        "free": free,
+        "constrained to the record's pattern": decoding_for(task, model, "constrained"),
+        f"constrained to {len(VERBS) * len(THINGS)} labels": replace(free, allowed=intents, stop=""),
+        f"the likeliest of {len(VERBS) * len(THINGS)} labels": replace(free, allowed=intents, choose="per_character"),
+    }
+    rows = []
+    for says, way in ways.items():
+        taken = []
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            completions = model.complete(asked, way)
+            taken.append(time.perf_counter() - started)
+        tokens = sum(c.usage.completion_tokens for c in completions)
+        rows.append(f"| {says} | {seconds(taken)} | {tokens} | {1000 * min(taken) / len(asked):.0f} |")
         print(rows[-1], flush=True)
     return rows
 
@@ -181,6 +215,12 @@ def main() -> None:
         "| prompts | tokens each | the lab, s | `generate`, s | times as fast | same texts of 64 |",
         "|---|---|---|---|---|---|",
         *completing(model),
+        "",
+        f"## What a constraint costs: {PROMPTS} prompts that share 8 examples",
+        "",
+        "| decoding | seconds | tokens written | ms a prompt |",
+        "|---|---|---|---|",
+        *decoding(model),
         "",
         f"## {STEPS} LoRA steps of {BATCH} items, rank {RANK}, all linear layers",
         "",

@@ -61,7 +61,12 @@ def table(found: dict) -> list[str]:
     measured = [p for p in found["points"] if "right" in p]
     best = max(p["right"] for p in measured)
     best_of_grid = max(p["right"] for p in measured if p["in_grid"])
-    lines = [f"## {found['task']}, {found['method']}, {found['size']} labelled examples", ""]
+    lines = [f"## {found['task']}, {found['method']}, {found['size']} labelled examples, {found['model']}", ""]
+    lines += [
+        f"`python reports/rates/run.py {found['folder']}:{found['method']} --size {found['size']} --model "
+        f"{found['model']}` ({found['precision']})",
+        "",
+    ]
     lines += ["| rate | in the grid | right | 95 % | nats a token on validation | steps |", "|---|---|---|---|---|---|"]
     for p in found["points"]:
         inside = "yes" if p["in_grid"] else ""
@@ -73,6 +78,14 @@ def table(found: dict) -> list[str]:
             f"| {p['validation_nll']:.3f} | {p['steps']} |"
         )
     return [*lines, "", f"Best of the grid {best_of_grid:.1%}, best of all {best:.1%}.", ""]
+
+
+def page(known: list[dict]) -> str:
+    """All of them."""
+    lines = ["# Learning rates over two decades", ""]
+    lines += ["One seed; right on labelled items that no training saw. The grid is what the formulas in", ""]
+    lines[-1:] = ["`lab/weights/adapter.py` and `full.py` give for the model's width, times 0.5, 1, 2 and 4.", ""]
+    return "\n".join([*lines, *(line for k in known for line in table(k))])
 
 
 def main() -> None:
@@ -90,14 +103,11 @@ def main() -> None:
         folder, _, name = text.partition(":")
         bench = Bench(load_task(folder), model, store, Tools(cache=store.cache / "vectors"))
         found = {"task": bench.task.name, "method": name or "lora", "size": asked.size, "model": model.name}
-        found |= {"precision": model.precision, "points": points(bench, name or "lora", asked.size)}
+        found |= {"precision": model.precision, "folder": folder, "points": points(bench, name or "lora", asked.size)}
         same = ("task", "method", "size", "model", "precision")
         known = [k for k in known if any(k[s] != found[s] for s in same)] + [found]
         path.write_text(json.dumps(known, indent=1))
-        lines = ["# Learning rates over two decades", "", f"Made by `python reports/rates/run.py` on {model.name} "]
-        lines[-1] += f"({model.precision}), one seed, labelled items that no training saw."
-        lines += ["", *(line for k in known for line in table(k))]
-        (asked.out / "rates.md").write_text("\n".join(lines))
+        (asked.out / "rates.md").write_text(page(known))
 
 
 if __name__ == "__main__":
