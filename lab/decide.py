@@ -99,7 +99,11 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
     bounds = Bounds(shown, settings, len(eligible))
     in_seconds = comparable(arms, settings)
     ordered = sorted(eligible, key=lambda a: _cost_order(a, in_seconds))
-    chosen = next((a for a in ordered if all(bounds.no_worse(a, b) for b in eligible if b is not a)), None)
+    close_enough = [a for a in ordered if all(bounds.no_worse(a, b) for b in eligible if b is not a)]
+    # A wide margin, or few items, must not recommend what is of no use: an arm that is never right is cheap as well.
+    chosen = next((a for a in close_enough if _of_use(a)), None)
+    if chosen is None and close_enough:
+        return decision("", *_useless(arms))
     if chosen is None:
         return decision("", *_undecided(eligible, arms, bounds, settings))
     sentence = (
@@ -277,6 +281,11 @@ def _share(arm: ArmResult) -> str:
     return f"{percent(arm.accuracy)} ({percent(arm.low)} to {percent(arm.high)})"
 
 
+def _of_use(arm: ArmEvidence) -> bool:
+    """Whether an arm is right at all, and often enough to be taken."""
+    return arm.accuracy > 0 and arm.high >= USELESS
+
+
 def _fails_by_form(arm: ArmEvidence) -> bool:
     """Whether an arm has the content and not the form: its completions hold clearly more than is counted as right."""
     return arm.content is not None and arm.content >= USELESS and arm.content - arm.accuracy >= FORM
@@ -327,13 +336,12 @@ def _reasons(
         if other is chosen:
             continue
         if place < ordered.index(chosen):
-            worst = max(
-                (b for b in ordered if b is not other and not bounds.no_worse(other, b)), key=lambda b: b.accuracy
-            )
-            reasons.append(
-                f"{bounds.in_words(chosen, other)}; it is cheaper, but may be more than {points(settings.margin)} "
-                f"worse than {worst.label}."
-            )
+            above = [b for b in ordered if b is not other and not bounds.no_worse(other, b)]
+            but = "is right too seldom to be of use"
+            if above:
+                best = max(above, key=lambda b: b.accuracy)
+                but = f"may be more than {points(settings.margin)} worse than {best.label}"
+            reasons.append(f"{bounds.in_words(chosen, other)}; it is cheaper, but {but}.")
         else:
             reasons.append(f"{bounds.in_words(chosen, other)}; it costs more.")
     reasons += _form_alone(chosen, arms, settings.margin) + _left_out(arms)
@@ -361,7 +369,7 @@ def _would_change(
     for other in eligible:
         if other is chosen or not all(bounds.no_worse(other, b) for b in eligible if b is not other):
             continue
-        if settings.prices_of(other).hosting == "dedicated":
+        if not _of_use(other) or settings.prices_of(other).hosting == "dedicated":
             continue
         found = break_even(priced(chosen, settings), priced(other, settings))
         if found.volume is not None:

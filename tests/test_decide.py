@@ -83,6 +83,17 @@ def test_where_no_arm_does_the_task_none_is_taken():
     assert d.chosen == "" and d.sentence.startswith("None of the arms does this task: the best, lora r16, is right on")
 
 
+def test_an_arm_that_is_never_right_is_not_taken_however_wide_the_margin():
+    """With 20 items nothing right still reaches up to 16 %, and a margin of 30 points accepts it: it is of no use."""
+    never, seldom = ["w" * 20], ["c" * 3 + "w" * 17]
+    wide = Settings(margin=0.3)
+    cheap = {"zero_shot": {"seconds": 0.001}}
+    both = decide(study_of({"zero_shot": never, "rag": seldom}, cheap), wide)
+    assert both.chosen == "rag", both.sentence
+    alike = decide(study_of({"zero_shot": never, "rag": never}, cheap), wide)
+    assert not alike.chosen and alike.sentence.startswith("None of the arms does this task")
+
+
 def test_an_unfinished_run_gives_no_verdict():
     s = study_of({"rag": [outcomes(0.3, 400, 0)], "lora": [outcomes(0.9, 400, s) for s in (1, 2)]})
     s.made, s.plan = {}, {"methods": ["rag", "lora", "few_shot"], "cells": 7}

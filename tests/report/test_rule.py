@@ -17,7 +17,7 @@ from lab.report.charts.lines import line_rows, volumes_shown
 from lab.report.charts.quality import arm_rows
 from lab.report.write import script
 from tests.report.rule import deployed_study, grid, rare_studies, rich_study
-from tests.test_decide import with_content
+from tests.test_decide import study_of, with_content
 
 
 class Engine:
@@ -84,11 +84,18 @@ def test_the_other_branches_are_the_same_too(engine, name):
 
 @pytest.mark.parametrize("margin", (0.02, 0.123))
 def test_content_is_told_beside_few_items_too(engine, margin):
-    """Undecided at the narrow margin, decided at the wide one."""
+    """Undecided at the narrow margin; at the wide one both are as good, and neither is taken: none is ever right."""
     study = with_content({"zero_shot": ["w" * 20], "rag": ["w" * 20]}, {"zero_shot": 0.0, "rag": 0.7})
     wanted = require_same(engine, evidence(study), Settings(margin=margin))
     assert wanted.sentence.startswith("Undecided") == (margin < 0.1)
-    assert "70.0 % of the completions of rag hold the right content" in " ".join(wanted.reasons)
+    told = {0.02: "70.0 % of the completions of rag hold", 0.123: "and 70.0 % of its completions hold"}[margin]
+    assert f"{told} the right content" in " ".join([wanted.sentence, *wanted.reasons]) and not wanted.chosen
+
+
+def test_an_arm_of_no_use_is_passed_over_in_both(engine):
+    rare = study_of({"zero_shot": ["w" * 20], "rag": ["c" * 3 + "w" * 17]}, {"zero_shot": {"seconds": 0.001}})
+    wanted = require_same(engine, evidence(rare), Settings(margin=0.3))
+    assert wanted.chosen == "rag" and "right too seldom to be of use" in " ".join(wanted.reasons)
 
 
 def test_prices_by_arm_are_the_same_too(engine):

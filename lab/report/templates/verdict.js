@@ -119,7 +119,9 @@ function verdict(shown, settings) {
   const bounds = new Bounds(shown, settings, eligible.length);
   const tokens = (a) => a.prompt_tokens + a.completion_tokens, comparable = isComparable(arms, settings);
   const ordered = [...eligible].sort((a, b) => (comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
-  const chosen = ordered.find((a) => eligible.every((b) => b === a || bounds.noWorse(a, b)));
+  const closeEnough = ordered.filter((a) => eligible.every((b) => b === a || bounds.noWorse(a, b)));
+  const chosen = closeEnough.find(ofUse);
+  if (!chosen && closeEnough.length) return decision("", ...useless(arms));
   if (!chosen) return decision("", ...undecided(eligible, arms, bounds, settings));
   let sentence = `Take ${chosen.label}: right on ${percent(chosen.accuracy)} of the test items (${percent(chosen.low)} to ${percent(chosen.high)})`;
   if (eligible.length === 1) sentence += ", the only arm within the limits.";
@@ -147,6 +149,7 @@ function undecided(eligible, arms, bounds, settings) {
 
 // No arm is right often enough to be of use: is it the content that lacks, or the form?
 const range = (a) => `(${percent(a.low)} to ${percent(a.high)})`;
+function ofUse(a) { return a.accuracy > 0 && a.high >= rule.useless; }
 function failsByForm(a) { return a.content !== null && a.content >= rule.useless && a.content - a.accuracy >= rule.form; }
 const heldBackByForm = (a) => `${percent(a.content)} of the completions of ${a.label} hold the right content, and ${percent(a.accuracy)} are counted as right. A cheaper cure may be to ${rule.cures}.`;
 function useless(arms) {
@@ -176,8 +179,9 @@ function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
   ordered.forEach((other, place) => {
     if (other === chosen) return;
     if (place < ordered.indexOf(chosen)) {
-      const worst = most(ordered.filter((b) => b !== other && !bounds.noWorse(other, b)), (b) => b.accuracy);
-      reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper, but may be more than ${points(settings.margin)} worse than ${worst.label}.`);
+      const above = ordered.filter((b) => b !== other && !bounds.noWorse(other, b));
+      const but = above.length ? `may be more than ${points(settings.margin)} worse than ${most(above, (b) => b.accuracy).label}` : "is right too seldom to be of use";
+      reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper, but ${but}.`);
     } else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.`);
   });
   reasons.push(...formAlone(chosen, arms, settings.margin), ...leftOut(arms));
@@ -193,7 +197,7 @@ function wouldChange(chosen, eligible, bounds, settings, comparable) {
   if (!comparable || pricesOf(chosen, settings).hosting === "dedicated") return [];
   const changes = [];
   for (const other of eligible) {
-    if (other === chosen || pricesOf(other, settings).hosting === "dedicated" || !eligible.every((b) => b === other || bounds.noWorse(other, b))) continue;
+    if (other === chosen || !ofUse(other) || pricesOf(other, settings).hosting === "dedicated" || !eligible.every((b) => b === other || bounds.noWorse(other, b))) continue;
     const found = breakEven(chosen, other, settings);
     if (found.volume !== null) changes.push(`${found.cheaper_above === other.label ? "Above" : "Below"} ${whole(found.volume)} requests a month ${other.label} becomes the cheaper one.`);
   }
