@@ -162,7 +162,7 @@ tokens and activation checkpointing, bf16, LoRA of rank 16 on all linear layers.
 Published beside it: full 16-bit fine-tuning of LLaMA-65B takes more than 780 GB (Dettmers et al. 2023, QLoRA,
 abstract); by formula weights, gradients and Adam take {weighty:.0f} GB without a master copy of the weights. The
 articles' claim that a 13B fits a 24 GiB card in 4 bits: Llama-2-13B above. What adapters need beyond the base:
-[one_base.md](one_base.md).
+[one_base.md](one_base.md). Beside transformers' `generate` and TRL on a real model: [peers.md](peers.md).
 """
     (HERE / "README.md").write_text(text, encoding="utf-8")
     print(HERE / "README.md")
