@@ -131,7 +131,7 @@ def main() -> None:
     weighty = (light.weights + light.gradients + light.optimizer) / 1e9
     text = f"""# Forecast and measurement
 
-Made by `python reports/benchmarks/run.py` on {here.name} ({here.dtype}, {here.threads} threads).
+Made by `python reports/benchmarks/run.py` on {here.name} ({model.precision}, {here.threads} threads).
 
 ## Seconds
 
