@@ -17,6 +17,7 @@ from lab.study import Study
 from lab.tasks.task import write_task
 from tests.conftest import make_task
 from tests.flow.test_runner import quick_plan, runner_for
+from tests.report.rule import rich_study
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,20 @@ def test_a_redacted_study_holds_no_word_of_the_task(study, tmp_path):
 def _saved(study, folder):
     study.save(folder / "planted.json")
     return folder / "planted.json"
+
+
+@pytest.mark.parametrize(
+    ("decoding", "extraction", "told"),
+    [
+        ({"max_tokens": 8, "stop": "", "allowed": "{}"}, "", "could write only what the task allows"),
+        ({"max_tokens": 8, "stop": "", "allowed": "{}", "choose": "per_character"}, "", "label (per character)"),
+        ({"max_tokens": 8, "stop": ""}, "last_line", "extracted (last line)"),
+    ],
+)
+def test_how_answers_came_about_is_said(tmp_path, decoding, extraction, told):
+    study = rich_study()
+    paths = write_report(study, Settings(), tmp_path / "plain")
+    assert told not in paths["html"].read_text()
+    study.settings |= {"decoding": decoding, "extraction": extraction}
+    paths = write_report(study, Settings(), tmp_path / "said")
+    assert told in paths["html"].read_text() and told in (tmp_path / "said" / "report.md").read_text()
