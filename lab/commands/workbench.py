@@ -31,7 +31,6 @@ def open_bench(
     """A bench with its model, store and general texts, and what is asked before and after each training."""
     from lab.context.base import Tools
     from lab.flow.bench import Bench
-    from lab.flow.decoding import decoding_for, with_room
     from lab.flow.probing import forgetting_probes
     from lab.models.device import machine
     from lab.models.loading import load_model
@@ -44,6 +43,14 @@ def open_bench(
     store, model = store or Store(), load_model(model_name, machine(device), precision)
     general = general_texts(model, general_text)
     tools = Tools(embedder, store.cache / "vectors")
-    how = with_room(decoding_for(task, model, decoding, extraction), task, model, store)
-    bench = Bench(task, model, store, tools, None, how, allow_scorer_code, general, extraction)
+    bench = Bench(
+        task,
+        model,
+        store,
+        tools,
+        allow_scorer_code=allow_scorer_code,
+        general=general,
+        extraction=extraction,
+        way=decoding,
+    )
     return bench, forgetting_probes(model, own_probes, general)

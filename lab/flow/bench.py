@@ -71,11 +71,12 @@ class Bench:
         allow_scorer_code: bool = False,
         general: General | None = None,
         extraction: str = "",
+        way: str = "free",
     ) -> None:
         self.task, self.model, self.store = task, model, store
         self.tools = tools or Tools(cache=store.cache / "vectors")
         self.progress, self.general = progress or Progress(), general
-        self.decoding = decoding or with_room(decoding_for(task, model), task, model, store)
+        self.decoding = decoding or with_room(decoding_for(task, model, way, extraction), task, model, store)
         self.extraction = require_extraction(extraction)
         self.scorer = extracting(extraction, scorer_for(task, allow_scorer_code))
         self._scoped = lru_cache(maxsize=32)(task.scoped)

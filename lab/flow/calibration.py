@@ -59,6 +59,7 @@ def _items(model: LocalModel) -> list[Encoded]:
     """Prompts of random tokens with short answers, for a few steps of full fine-tuning."""
     count = rows_for(model, STEPS * Full().batch_size, 8)
     if count < Full().batch_size:
+        # They go through training twice, the first time to warm up.
         count = count // 2
     rows = random_rows(model, count, width_of(model), np.random.default_rng(1))
     return [Encoded(r[:-12], r[-12:]) for r in rows]

@@ -25,7 +25,7 @@ from lab.models.likelihood import Logits, completion_logits
 from lab.models.local import LocalModel
 from lab.weights.base import TrainingLog
 from lab.weights.spectrum import spectrum
-from lab.weights.trained import Trained
+from lab.weights.trained import Trained, rate_by_width
 
 # peft reads an attribute that transformers has renamed; nothing a user could mend.
 warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
@@ -41,12 +41,8 @@ class Adapter(Trained):
     STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-3, 4e-3)
 
     def rate_for(self, size: Size) -> float:
-        """5e-4 x (2000 / hidden width)^0.78: ten times full fine-tuning's, falling with the width.
-
-        Source: Schulman et al., LoRA Without Regret (2025), the fit for Llama models over widths 1,024 to 8,192; what
-        it is worth at 576 is in ``reports/rates``.
-        """
-        return 5e-4 * (2000 / size.hidden) ** 0.78
+        """Ten times full fine-tuning's (the same source)."""
+        return 10 * rate_by_width(size)
 
     @abstractmethod
     def config(self) -> PeftConfig:

@@ -17,7 +17,7 @@ from lab.models.local import LocalModel
 from lab.schema import LabError
 from lab.weights.base import TrainingLog
 from lab.weights.spectrum import linear_changes, spectrum
-from lab.weights.trained import Trained
+from lab.weights.trained import Trained, rate_by_width
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Full(Trained):
     """Above 0: the embeddings and so many of the first layers stay as they are."""
 
     def rate_for(self, size: Size) -> float:
-        """5e-5 x (2000 / hidden width)^0.78: a tenth of LoRA's (Schulman et al., LoRA Without Regret, 2025)."""
-        return 5e-5 * (2000 / size.hidden) ** 0.78
+        """By the width; a tenth of LoRA's."""
+        return rate_by_width(size)
 
     @contextmanager
     def prepared(self, model: LocalModel, seed: int, start: Path | None) -> Iterator[torch.nn.Module]:

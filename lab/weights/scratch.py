@@ -23,6 +23,8 @@ class Scratch(Full):
 
     name: ClassVar[str] = "scratch"
     RATES: ClassVar[tuple[float, ...]] = (1e-3, 3e-3)
+    AROUND: ClassVar[tuple[float, ...]] = (0.5, 1.0)
+    """The formula's rate and half of it: weights that have to be found stand no more."""
     EPOCHS: ClassVar[tuple[int, ...]] = (10, 40)
     """Random weights need more of them than anything else does."""
 
@@ -35,10 +37,6 @@ class Scratch(Full):
     def rate_for(self, size: Size) -> float:
         """0.003239 - 0.0001395 ln(parameters): of networks that begin with random weights (Kaplan et al. 2020, D.6)."""
         return 0.003239 - 0.0001395 * math.log(size.parameters)
-
-    def rates_for(self, size: Size | None) -> tuple[float, ...]:
-        """The formula's rate and half of it: weights that have to be found stand no more."""
-        return tuple(float(f"{f * self.rate_for(size):.2g}") for f in (0.5, 1.0)) if size else self.RATES
 
     def grid(self, looks: int, size: Size | None = None) -> tuple[Self, ...]:
         """Rates, at both numbers of epochs where there are looks for it."""

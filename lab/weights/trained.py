@@ -26,8 +26,6 @@ from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import DECAYS, Schedule, encode_documents, encode_pairs, train
 
 STUDY_EPOCHS = 30
-AROUND = (0.5, 1.0, 2.0, 4.0)
-"""Rates of a model's grid, as multiples of the formula's: short trainings, as small data makes them, want more."""
 Pairs = tuple[tuple[Prompt, str], ...]
 
 
@@ -40,6 +38,8 @@ class Trained(Weights):
     """Learning rates that validation chooses from where the recipe is fixed (the lab's own models)."""
     STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-3,)
     """Of the stage on the documents, likewise; for another model the middle two of its own rates."""
+    AROUND: ClassVar[tuple[float, ...]] = (0.5, 1.0, 2.0, 4.0)
+    """Rates of a model's grid, as multiples of the formula's: short trainings, as small data makes them, want more."""
 
     learning_rate: float = 1e-3
     epochs: int = 10
@@ -95,7 +95,7 @@ class Trained(Weights):
 
     def rates_for(self, size: Size | None) -> tuple[float, ...]:
         """Learning rates that validation chooses from."""
-        return tuple(float(f"{f * self.rate_for(size):.2g}") for f in AROUND) if size else self.RATES
+        return tuple(float(f"{f * self.rate_for(size):.2g}") for f in self.AROUND) if size else self.RATES
 
     def grid(self, looks: int, size: Size | None = None) -> tuple[Self, ...]:
         """Learning rates; where documents are studied first, that stage's rates too."""
@@ -191,6 +191,15 @@ class Trained(Weights):
             (p, rng.choice([o for o in others if o != t] or [t])) if i in wrong else (p, t)
             for i, (p, t) in enumerate(pairs)
         )
+
+
+def rate_by_width(size: Size) -> float:
+    """5e-5 x (2000 / hidden width)^0.78: full fine-tuning's learning rate, falling with the width.
+
+    Source: Schulman et al., LoRA Without Regret (2025), the fit for Llama models over widths 1,024 to 8,192; what it is
+    worth at 576 is in ``reports/rates``.
+    """
+    return 5e-5 * (2000 / size.hidden) ** 0.78
 
 
 def middle(values: Sequence[float], count: int) -> Sequence[float]:

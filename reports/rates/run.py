@@ -84,7 +84,7 @@ def page(known: list[dict]) -> str:
     """All of them."""
     lines = ["# Learning rates over two decades", ""]
     lines += ["One seed; right on labelled items that no training saw. The grid is what the formulas in", ""]
-    lines[-1:] = ["`lab/weights/adapter.py` and `full.py` give for the model's width, times 0.5, 1, 2 and 4.", ""]
+    lines[-1:] = ["`rate_for` of each method (`lab/weights/`) gives for the model's width, times 0.5, 1, 2 and 4.", ""]
     return "\n".join([*lines, *(line for k in known for line in table(k))])
 
 
