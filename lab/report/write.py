@@ -24,6 +24,7 @@ from lab.report.charts.lines import line_rows, volumes_shown
 from lab.report.charts.quality import arm_rows, quality_chart
 from lab.report.charts.sizes import size_rows
 from lab.report.rendering import script_hashes, template
+from lab.report.words import how_answered
 from lab.study import Study
 
 SCHEMA_FILE = "decision.schema.json"
@@ -37,6 +38,7 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
     return {
         "study": study,
         "decision": decision,
+        "answered": how_answered(study.settings),
         "sizes": study.sizes(),
         "ranks": tables.ranks_of(study),
         "parts": tables.parts_of(decision),
