@@ -153,6 +153,14 @@ class Context(ABC):
         """The same context in each layout that a chat model can meet, with the labels listed where they can be."""
         return tuple(replace(self, layout=layout, labels=offer.labels) for layout in LAYOUTS)
 
+    def outline(self) -> Self:
+        """A context whose prompts are about as long and that embeds nothing: forecasts are made from it."""
+        return replace(self, mode="lexical") if self.uses_embedder else self
+
+    def embedded(self, task: Task) -> list[str]:
+        """The texts that must be embedded once, whatever is asked; none where no embedder is used."""
+        return []
+
     def require(self, task: Task) -> None:
         """Raise LabError where the task lacks what this context needs."""
         if self.needs_documents and not task.documents:

@@ -81,6 +81,14 @@ class Passages(Context):
             ways = [(1, "lexical"), (3, "lexical"), (3, "hybrid"), (3, "dense")]
         return tuple(replace(self, k=k, mode=m) for k, m in ways)[:looks]
 
+    def embedded(self, task: Task) -> list[str]:
+        """All passages of the documents where search is dense."""
+        return [p.text for p in self.passages_of(task)] if self.uses_embedder else []
+
+    def passages_of(self, task: Task) -> list[Passage]:
+        """The task's documents in passages."""
+        return chunk_documents(task.documents, self.chunk_tokens, self.overlap_tokens)
+
     def require(self, task: Task) -> None:
         """Documents are needed, and for oracle passages also known evidence."""
         super().require(task)
@@ -95,7 +103,7 @@ class Passages(Context):
 class _Retrieved(Fitted):
     def __init__(self, context: Passages, task: Task, tools: Tools) -> None:
         super().__init__(context, task)
-        self.passages = chunk_documents(task.documents, context.chunk_tokens, context.overlap_tokens)
+        self.passages = context.passages_of(task)
         self.pool = spread(list(task.train)) if context.examples else []
         self._found: dict[str, list[Passage]] = {}
         self._searcher = None

@@ -50,7 +50,10 @@ def calibrate(model: LocalModel, home: Path) -> Rates:
     path = home / "calibration" / f"{key}.json"
     if path.exists() and time.time() - path.stat().st_mtime < KEPT_SECONDS:
         return Rates(**json.loads(path.read_text()))
-    rates = Rates(**asdict(pace_of(model)), training=1 / training_pace(model, _items(model), Full()))
+    items = _items(model)
+    # A small model warms up by a batch, of a large one an item must do.
+    warm = 1 if len(items) < Full().batch_size else None
+    rates = Rates(**asdict(pace_of(model)), training=1 / training_pace(model, items, Full(), warm))
     write_json(path, asdict(rates))
     return rates
 
@@ -59,7 +62,6 @@ def _items(model: LocalModel) -> list[Encoded]:
     """Prompts of random tokens with short answers, for a few steps of full fine-tuning."""
     count = rows_for(model, STEPS * Full().batch_size, 8)
     if count < Full().batch_size:
-        # They go through training twice, the first time to warm up.
         count = count // 2
     rows = random_rows(model, count, width_of(model), np.random.default_rng(1))
     return [Encoded(r[:-12], r[-12:]) for r in rows]

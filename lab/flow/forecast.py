@@ -24,7 +24,7 @@ from lab.measure.flops import Shape
 from lab.measure.memory import cache_bytes, forecast_training
 from lab.models.generation import CACHE_BYTES
 from lab.models.prefix import common_prefix
-from lab.schema import LabError
+from lab.schema import LabError, Prompt
 from lab.weights.training import VALIDATION_LOOKS
 from lab.world.probes import Probe, probe
 
@@ -56,9 +56,14 @@ class Forecast:
     def _prompt_tokens(self, spec: RunSpec) -> tuple[float, float]:
         """(mean prompt length of a spec, what of it all test prompts share), from a few prompts."""
         model, reserve = self.bench.model, self.bench.decoding.max_tokens
-        encoded = [model.encode(p, reserve).tokens for p in self.bench.prompts(spec, "test", SAMPLE)]
+        encoded = [model.encode(p, reserve).tokens for p in self._prompts(spec, SAMPLE)]
         shared = common_prefix(encoded) if len(encoded) > 1 else 0
         return float(np.mean([len(e) for e in encoded])), float(shared)
+
+    def _prompts(self, spec: RunSpec, count: int) -> list[Prompt]:
+        """A few of the spec's test prompts, by search that embeds nothing: a plan must not wait for large documents."""
+        outlined = replace(spec.candidate, context=spec.candidate.context.outline())
+        return self.bench.prompts(replace(spec, candidate=outlined), "test", count)
 
     def _written_tokens(self, spec: RunSpec) -> float:
         """Mean tokens of a completion: a trained model writes what it was taught,
@@ -69,7 +74,7 @@ class Forecast:
         each = self.rates.reading * length + self.rates.writing * room + self.rates.attending * room * length
         if WRITTEN * each > ASKING_SECONDS:
             return written_in_trial(self.bench.decoding, self.bench.task, self.bench.model, self.bench.store)
-        prompts = [(str(n), p) for n, p in enumerate(self.bench.prompts(spec, "test", WRITTEN))]
+        prompts = [(str(n), p) for n, p in enumerate(self._prompts(spec, WRITTEN))]
         return float(
             np.mean([c.usage.completion_tokens for c in self.bench.model.complete(prompts, self.bench.decoding)])
         )
@@ -84,7 +89,13 @@ class Forecast:
 
     def fill_in(self, needed: Sequence[str]) -> None:
         """Give the plan its seconds and bytes; ``needed`` are the probes of what the base must be able to do."""
-        self.plan.fill_in(self.cell, self.search, self.probes(needed), self.memory)
+        self.plan.fill_in(self.cell, self.search, self.probes(needed) + self.embedding(), self.memory)
+
+    def embedding(self) -> float:
+        """Seconds to embed the documents, once for all arms that cut them alike; 0 where that is done."""
+        contexts = [c.context for m in self.plan.methods for c in m.candidates if c.context.uses_embedder]
+        tools, texts = self.bench.tools, {tuple(c.embedded(self.bench.task)) for c in contexts}
+        return sum(tools.embedder.forecast_seconds(t, tools.cache) for t in texts)
 
     def latencies(self, spec: RunSpec) -> float:
         """Seconds of the requests that are timed alone on the test items."""

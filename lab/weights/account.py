@@ -33,11 +33,12 @@ def counted_flops(model: LocalModel, batch: Sequence[Encoded], weights: Trained)
     return counter.get_total_flops() / count_tokens(batch)
 
 
-def training_pace(model: LocalModel, items: Sequence[Encoded], weights: Trained, warm: int = 1) -> float:
-    """Tokens a second of a training's steps on these items; the first ``warm`` batches warm up and do not count."""
+def training_pace(model: LocalModel, items: Sequence[Encoded], weights: Trained, warm: int | None = None) -> float:
+    """Tokens a second of a training's steps on these items; the first ``warm`` items (one batch where not said) warm up
+    and do not count."""
     size = weights.batch_size
     with weights.prepared(model, 0, None) as network:
-        for some in (list(items[: warm * size]), list(items)):
+        for some in (list(items[: warm or size]), list(items)):
             log = train(
                 model, network, some, [], Schedule(RATE, 1, 1, size), 0, lambda done, total, words: None, "pace"
             )

@@ -50,6 +50,18 @@ def test_settings_round_trip_and_traits_are_stated(context):
 
 
 @pytest.mark.parametrize("context", VARIANTS)
+def test_a_forecast_builds_prompts_of_its_kind_without_an_embedder(context):
+    """Of large documents a plan would wait for minutes: whatever the class, its outline embeds nothing."""
+    outline = context.outline()
+    assert type(outline) is type(context)
+    assert bool(context.embedded(TASK)) == (context.needs_documents and context.uses_embedder)
+    fitted = outline.fit(TASK.scoped(40, 0), Tools("no embedder of this name"))
+    prompt = fitted.build(TASK.test[0])
+    assert bool(prompt.passages) == context.needs_documents
+    assert bool(prompt.examples) == context.uses_pool
+
+
+@pytest.mark.parametrize("context", VARIANTS)
 def test_no_item_sees_itself_its_group_or_its_answer(context, tools):
     """Fitted on training items, a prompt never holds an example of the item's own group."""
     scoped = TASK.scoped(40, 0)

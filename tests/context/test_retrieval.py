@@ -106,7 +106,9 @@ def test_the_bundled_embedder_finds_the_right_text(tmp_path, mode):
 def test_vectors_are_cached_and_alike(tmp_path):
     embedder = load_embedder("embedder")
     texts = [f"text number {i}" for i in range(40)]
+    assert embedder.forecast_seconds(texts, tmp_path) > 0
     first = embedder.embed(texts, tmp_path)
+    assert embedder.forecast_seconds(texts, tmp_path) == 0, "what is kept takes no time"
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
     assert np.array_equal(first, embedder.embed(texts, tmp_path))
     assert np.allclose(np.linalg.norm(first, axis=1), 1, atol=1e-3)

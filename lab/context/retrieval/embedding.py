@@ -21,6 +21,9 @@ from lab.models.folders import find_folder, folder_of
 from lab.models.getting import catalogue
 from lab.schema import LabError, first_line
 
+FEW = 16
+"""Texts that are embedded anew rather than kept."""
+
 
 class Embedder:
     """Texts to unit vectors."""
@@ -46,15 +49,10 @@ class Embedder:
         """The vectors, and the seconds that embedding took (of cached ones: when they were made)."""
         if not texts:
             return np.zeros((0, self.width), np.float32), 0.0
-        path = None
-        if cache is not None and len(texts) > 16:
-            sha = hashlib.sha256(self.revision.encode())
-            for text in texts:
-                sha.update(hashlib.sha256(text.encode()).digest())
-            path = cache / f"{sha.hexdigest()}.safetensors"
-            if path.exists():
-                with safe_open(path, "numpy") as file:
-                    return file.get_tensor("vectors"), float((file.metadata() or {}).get("seconds", 0.0))
+        path = self._cached_at(texts, cache)
+        if path is not None and path.exists():
+            with safe_open(path, "numpy") as file:
+                return file.get_tensor("vectors"), float((file.metadata() or {}).get("seconds", 0.0))
         started = time.perf_counter()
         vectors = self.model.encode(
             list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
@@ -63,6 +61,25 @@ class Embedder:
         if path is not None:
             write_whole(path, save({"vectors": vectors}, metadata={"seconds": f"{seconds:.6f}"}))
         return vectors, seconds
+
+    def forecast_seconds(self, texts: Sequence[str], cache: Path | None = None) -> float:
+        """What embedding all of these would take, by what a few of them take; 0 where they are in ``cache``."""
+        path = self._cached_at(texts, cache)
+        if not texts or (path is not None and path.exists()):
+            return 0.0
+        some = [texts[i] for i in range(0, len(texts), max(1, len(texts) // FEW))][:FEW]
+        self.embed(some[:1])
+        seconds = self.timed(some)[1]
+        return seconds * sum(map(len, texts)) / max(1, sum(map(len, some)))
+
+    def _cached_at(self, texts: Sequence[str], cache: Path | None) -> Path | None:
+        """Where vectors of these texts are kept; None where there is no cache, or they are too few for it."""
+        if cache is None or len(texts) <= FEW:
+            return None
+        sha = hashlib.sha256(self.revision.encode())
+        for text in texts:
+            sha.update(hashlib.sha256(text.encode()).digest())
+        return cache / f"{sha.hexdigest()}.safetensors"
 
 
 @lru_cache(maxsize=4)
