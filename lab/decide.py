@@ -1,8 +1,9 @@
 """From what a study shows and the user's settings to a Decision: a pure function, no model and no text needed.
 
-Among arms within the limits, the cheapest that is shown to be no worse than every other by more than the margin.
-Where none can be shown to be: undecided, with the number of items that would settle it. The report's page holds the
-same rules in JavaScript (``report/templates/verdict.js``); a browser test compares the two.
+Among arms within the limits, the cheapest that is shown to be no worse than every other by more than the margin; of
+those that cost the same within the error of their costs, the most accurate. Where none can be shown to be: undecided,
+with what would settle it. One seed gives no verdict, it names the leader. The report's page holds the same rules in
+JavaScript (``report/templates/verdict.js``); a browser test compares the two.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lab.measure.cost import HOURS_A_MONTH, Priced, Z, break_even, monthly_usd
-from lab.measure.evidence import ArmEvidence, Evidence, PairEvidence, evidence, percent, points
+from lab.measure.advice import DRAWS, ENOUGH
+from lab.measure.bounds import Bounds
+from lab.measure.cost import HOURS_A_MONTH, Priced, Z, break_even, costs_alike, monthly_usd
+from lab.measure.evidence import ArmEvidence, Evidence, PairEvidence, evidence
 from lab.measure.settings import Settings
-from lab.measure.statistics import items_needed
+from lab.measure.settling import Advised, ways_to_settle
+from lab.measure.words import percent, points, usd
 from lab.study import Study
 
 USELESS = 0.1
@@ -29,7 +33,16 @@ CURES = (
     "ask for the form in the instruction, show it in examples, or constrain decoding to what the task allows "
     "(--decoding constrained)"
 )
-RULE = {"useless": USELESS, "poor": POOR, "form": FORM, "cures": CURES, "z": Z, "hours_a_month": HOURS_A_MONTH}
+RULE = {
+    "useless": USELESS,
+    "poor": POOR,
+    "form": FORM,
+    "cures": CURES,
+    "z": Z,
+    "hours_a_month": HOURS_A_MONTH,
+    "enough": ENOUGH,
+    "draws": DRAWS,
+}
 """Constants of the rule, as the report's page gets them."""
 
 
@@ -54,17 +67,25 @@ class Decision:
     chosen: str
     """Label of the arm to take; empty where undecided."""
     provisional: bool
+    """The run is not finished, or one draw of the training sample was tried: no arm is taken."""
     sentence: str
     reasons: list[str]
     would_change: list[str]
     items_needed: int | None
+    """Test items that would settle an undecided verdict, where items are the cheaper way; None where seeds are, or
+    nothing that was looked at is likely to."""
     settings: Settings
     arms: list[ArmResult] = field(default_factory=list)
     pairs: list[PairEvidence] = field(default_factory=list)
+    leader: str = ""
+    """Label of the arm that one seed would take; empty where several seeds were tried, or none leads."""
+    notes: list[str] = field(default_factory=list)
+    """What the numbers are of, and what they leave open."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+        """Plain data; what would come of larger studies stays with the evidence."""
+        pairs = [{k: v for k, v in asdict(p).items() if k != "foreseen"} for p in self.pairs]
+        return asdict(self) | {"pairs": pairs}
 
 
 def decide(
@@ -80,9 +101,15 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
     arms = sorted(measured, key=lambda a: -a.accuracy)
 
     def decision(
-        chosen: str, sentence: str, reasons: list[str], would_change: list[str], items: int | None = None
+        chosen: str,
+        sentence: str,
+        reasons: list[str],
+        would_change: list[str],
+        items: int | None = None,
+        leader: str = "",
     ) -> Decision:
-        return Decision(chosen, shown.provisional, sentence, reasons, would_change, items, settings, arms, shown.pairs)
+        told = shown.provisional, sentence, reasons, would_change, items, settings, arms, shown.pairs
+        return Decision(chosen, *told, leader, shown.notes)
 
     if shown.unfinished:
         return decision(
@@ -94,34 +121,48 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
     eligible = [a for a in measured if not a.excluded]
     if not eligible:
         return decision("", "No arm lies within the limits.", _left_out(arms), ["Other limits."])
-    if max(a.high for a in arms) < USELESS:
+    if max(a.high for a in eligible) < USELESS:
         return decision("", *_useless(arms))
     bounds = Bounds(shown, settings, len(eligible))
     in_seconds = comparable(arms, settings)
     ordered = sorted(eligible, key=lambda a: _cost_order(a, in_seconds))
     close_enough = [a for a in ordered if all(bounds.no_worse(a, b) for b in eligible if b is not a)]
     # A wide margin, or few items, must not recommend what is of no use: an arm that is never right is cheap as well.
-    chosen = next((a for a in close_enough if _of_use(a)), None)
-    if chosen is None and close_enough:
+    useful = [a for a in close_enough if _of_use(a)]
+    if close_enough and not useful:
         return decision("", *_useless(arms))
-    if chosen is None:
+    one_seed = [a for a in eligible if a.one_seed]
+    if not useful and not one_seed:
         return decision("", *_undecided(eligible, arms, bounds, settings))
-    sentence = (
-        f"Take {chosen.label}: right on {percent(chosen.accuracy)} of the test items ({percent(chosen.low)} to "
-        f"{percent(chosen.high)})"
-    )
+    alike = [a for a in useful if in_seconds and _cost_alike(useful[0], a, settings)] or useful[:1]
+    chosen = max(alike or eligible, key=lambda a: a.accuracy)
     if len(eligible) == 1:
-        sentence += ", the only arm within the limits."
+        why = ", the only arm within the limits."
+    elif chosen not in useful:
+        why = f"; that no other is better by more than {points(settings.margin)} is not shown."
+    elif chosen is not useful[0]:
+        why = f"; {useful[0].label} costs the same within the error of the costs, and is right less often."
     elif chosen is not ordered[0]:
-        sentence += f"; nothing cheaper is shown to come within {points(settings.margin)} of the best."
+        why = f"; nothing cheaper is shown to come within {points(settings.margin)} of the best."
     else:
-        sentence += f", the cheapest arm, and no other is better by more than {points(settings.margin)}."
-    if max(a.high for a in arms) < POOR:
-        sentence += f" But none does the task well: the best is right on {percent(arms[0].accuracy)}."
+        why = f", the cheapest arm, and no other is better by more than {points(settings.margin)}."
+    right = f"right on {percent(chosen.accuracy)} of the test items ({percent(chosen.low)} to {percent(chosen.high)})"
+    poor = max(a.high for a in eligible) < POOR
+    well = f" But none does the task well: the best is right on {percent(max(a.accuracy for a in eligible))}."
+    sentence = f"{right}{why}{_answers_lost(chosen, eligible, settings, in_seconds)}{well if poor else ''}"
+    reasons = _reasons(chosen, ordered, useful, arms, bounds, settings, in_seconds)
+    if one_seed:
+        return decision(
+            "",
+            f"{chosen.label} leads, with one seed, which is no verdict: {sentence}",
+            reasons,
+            [_confirm(one_seed)],
+            leader=chosen.label,
+        )
     return decision(
         chosen.label,
-        sentence,
-        _reasons(chosen, ordered, arms, bounds, settings, in_seconds),
+        f"Take {chosen.label}: {sentence}",
+        reasons,
         _would_change(chosen, eligible, bounds, settings, in_seconds),
     )
 
@@ -131,54 +172,30 @@ def priced(arm: ArmEvidence, settings: Settings) -> Priced:
     return Priced(arm.label, arm.used, settings.prices_of(arm))
 
 
-class Bounds:
-    """One-sided bounds between arms, each at ALPHA over the number of opponents."""
+def _cost_alike(first: ArmResult, second: ArmResult, settings: Settings) -> bool:
+    return costs_alike(priced(first, settings), priced(second, settings), settings.monthly_requests)
 
-    def __init__(self, shown: Evidence, settings: Settings, eligible: int) -> None:
-        self.margin, self.items, self.level = settings.margin, shown.items, max(1, eligible - 1)
-        self.pairs = {(p.first, p.second): p for p in shown.pairs}
 
-    def difference(self, first: ArmEvidence, second: ArmEvidence) -> float:
-        """First minus second."""
-        pair, sign = self._pair(first, second)
-        return sign * pair.difference
+def _confirm(one_seed: list[ArmResult]) -> str:
+    """What would make a verdict of a leader."""
+    names = ", ".join(a.label for a in one_seed)
+    return (
+        f"Two more draws of the training sample for {names} (lab decide with --seeds 3): how much another draw moves "
+        "them was not measured."
+    )
 
-    def no_worse(self, first: ArmEvidence, second: ArmEvidence) -> bool:
-        """Whether the first is shown to lose less than the margin against the second."""
-        pair, sign = self._pair(first, second)
-        return sign * pair.difference - pair.half_widths[self.level - 1] > -self.margin
 
-    def items_needed(self, first: ArmEvidence, second: ArmEvidence) -> int | None:
-        """Items at which ``no_worse`` would hold if the difference stayed as it is;
-        None where more items can't help."""
-        pair, sign = self._pair(first, second)
-        return items_needed(
-            sign * pair.difference + self.margin,
-            pair.half_widths[self.level - 1],
-            pair.item_variance,
-            pair.seed_variance,
-            pair.total_variance,
-            self.items,
-        )
-
-    def in_words(self, first: ArmEvidence, second: ArmEvidence) -> str:
-        """``a is 3.1 points better than b (95 % interval +1.0 to +5.2)``"""
-        pair, sign = self._pair(first, second)
-        low, high = (pair.low, pair.high) if sign > 0 else (-pair.high, -pair.low)
-        word = "better" if sign * pair.difference >= 0 else "worse"
-        return (
-            f"{first.label} is {points(abs(pair.difference))} {word} than {second.label} (95 % interval "
-            f"{100 * low:+.1f} to {100 * high:+.1f})"
-        )
-
-    def seeds_matter(self, first: ArmEvidence, second: ArmEvidence) -> bool:
-        """Whether seeds add variance to the pair's difference."""
-        return self._pair(first, second)[0].seed_variance > 0
-
-    def _pair(self, first: ArmEvidence, second: ArmEvidence) -> tuple[PairEvidence, int]:
-        if (first.label, second.label) in self.pairs:
-            return self.pairs[first.label, second.label], 1
-        return self.pairs[second.label, first.label], -1
+def _answers_lost(chosen: ArmResult, eligible: list[ArmResult], settings: Settings, in_seconds: bool) -> str:
+    """What the money that is saved against the most accurate arm costs in answers; empty where nothing is lost."""
+    best = max(eligible, key=lambda a: a.accuracy)
+    more = (best.accuracy - chosen.accuracy) * settings.monthly_requests
+    if more < 1 or not in_seconds:
+        return ""
+    money = best.monthly_usd - chosen.monthly_usd
+    return (
+        f" {best.label} would answer {more:,.0f} more of {settings.monthly_requests:,} requests a month right, for "
+        f"{usd(money)} more."
+    )
 
 
 def _result(arm: ArmEvidence, settings: Settings) -> ArmResult:
@@ -229,46 +246,55 @@ def _cost_order(arm: ArmResult, in_seconds: bool) -> tuple[float, float]:
 def _undecided(
     eligible: list[ArmResult], arms: list[ArmResult], bounds: Bounds, settings: Settings
 ) -> tuple[str, list[str], list[str], int | None]:
-    """No arm is shown to be good enough: which come closest, and how many items would settle it."""
-
-    def needed(arm: ArmResult) -> int | None:
-        counts = [bounds.items_needed(arm, b) for b in eligible if b is not arm and not bounds.no_worse(arm, b)]
-        return None if None in counts else max(counts)
-
+    """No arm is shown to be good enough: which come closest, and what would settle it, seeds or items."""
     best = max(eligible, key=lambda a: a.accuracy)
     close = [b for b in eligible if b is not best and not bounds.no_worse(best, b)]
     reasons = [
         bounds.in_words(best, b) + f"; a loss of more than {points(settings.margin)} can't be ruled out" for b in close
     ]
     reasons += [_held_back_by_form(a) for a in eligible if _fails_by_form(a)] + _left_out(arms)
-    items = min((n for a in eligible if (n := needed(a)) is not None), default=None)
-    more = (
-        f"about {items:,} test items (there are {bounds.items:,}) would settle it if the differences stay as they are"
-        if items
-        else "no number of items would settle it if the differences stay as they are"
-    )
-    change = [more[0].upper() + more[1:] + "."]
-    if any(bounds.seeds_matter(a, b) for n, a in enumerate(eligible) for b in eligible[n + 1 :]):
-        change.append("More seeds would narrow the intervals as well: the training sample makes a difference.")
+    ways = ways_to_settle(eligible, bounds, settings)
+    likely = [w for w in ways if w.chance >= ENOUGH]
+    items = None
+    if likely:
+        more = f"{likely[0].words} would settle it {likely[0].likely}"
+        items = likely[0].plan.items if likely[0].plan.items > bounds.shown.items else None
+        change = [f"{w.words[0].upper()}{w.words[1:]} ({w.cost}): settles it {w.likely}." for w in _distinct(likely)]
+    else:
+        most = max(ways, key=lambda w: w.chance)
+        more = f"even {most.words} would settle it only {most.likely}"
+        change = [f"{more[0].upper()}{more[1:]} ({most.cost}): the arms lie too close to tell apart."]
     change.append(f"A margin above {points(settings.margin)} would accept more arms.")
     return f"Undecided between {' and '.join(a.label for a in [best, *close])}: {more}.", reasons, change, items
 
 
-def _useless(arms: list[ArmResult]) -> tuple[str, list[str], list[str]]:
+def _distinct(ways: list[Advised]) -> list[Advised]:
+    """The cheapest way, and the cheapest of the other kind (seeds alone, or items alone) where there is one."""
+    first = ways[0]
+    kinds = ((w.plan.seeds > w.seeds, w.plan.items > w.items) for w in ways)
+    others = [w for w, kind in zip(ways, kinds) if kind != (first.plan.seeds > first.seeds, first.plan.items > w.items)]
+    return [first, *[w for w in others if (w.plan.seeds > w.seeds) != (w.plan.items > w.items)][:1]]
+
+
+def _useless(measured: list[ArmResult]) -> tuple[str, list[str], list[str]]:
     """No arm is right often enough to be of use: is it the content that lacks, or the form?"""
-    told = [f"{a.label} is right on {_share(a)}." for a in arms[1:]]
+    arms, left_out = [a for a in measured if not a.excluded], _left_out(measured)
+    told = [f"{a.label} is right on {_share(a)}." for a in arms[1:]] + left_out
     formless = [a for a in arms if _fails_by_form(a)]
     if not formless:
         best = arms[0]
         change = "A larger base model or more labelled examples: with these no way of using the model is of use."
-        sentence = f"None of the arms does this task: the best, {best.label}, is right on {percent(best.accuracy)}"
-        return f"{sentence} of the test items ({percent(best.low)} to {percent(best.high)}).", told, [change]
+        limits = " within the limits" if left_out else ""
+        sentence = f"None of the arms{limits} does this task: the best, {best.label}, is right on "
+        sentence += f"{percent(best.accuracy)} of the test items ({percent(best.low)} to {percent(best.high)})."
+        return sentence, told, [change]
     best = max(formless, key=lambda a: a.content)
     reasons = [
         f"{a.label} is right on {_share(a)}; {percent(a.content)} of its completions hold the right content."
         for a in formless
         if a is not best
     ] + [f"{a.label} is right on {_share(a)}." for a in arms if a not in formless]
+    reasons += left_out
     sentence = (
         f"No arm answers in the form that counts, but the content is there: {best.label} is right on "
         f"{percent(best.accuracy)} of the test items, and {percent(best.content)} of its completions hold the right "
@@ -326,22 +352,31 @@ def _left_out(arms: list[ArmResult]) -> list[str]:
 def _reasons(
     chosen: ArmResult,
     ordered: list[ArmResult],
+    useful: list[ArmResult],
     arms: list[ArmResult],
     bounds: Bounds,
     settings: Settings,
     in_seconds: bool,
 ) -> list[str]:
+    """Why each other arm is not taken: what it costs, and what it would lose."""
     reasons = []
     for place, other in enumerate(ordered):
         if other is chosen:
             continue
-        if place < ordered.index(chosen):
+        saved = chosen.monthly_usd - other.monthly_usd
+        if place < ordered.index(chosen) and chosen in useful and other in useful:
+            reasons.append(f"{bounds.in_words(chosen, other)}; it costs the same within the error of the costs.")
+        elif place < ordered.index(chosen):
             above = [b for b in ordered if b is not other and not bounds.no_worse(other, b)]
             but = "is right too seldom to be of use"
             if above:
                 best = max(above, key=lambda b: b.accuracy)
                 but = f"may be more than {points(settings.margin)} worse than {best.label}"
-            reasons.append(f"{bounds.in_words(chosen, other)}; it is cheaper, but {but}.")
+            cheaper = f"it is cheaper by {usd(saved)} a month" if in_seconds else "it is cheaper"
+            reasons.append(f"{bounds.in_words(chosen, other)}; {cheaper}, but {but}.")
+        elif in_seconds:
+            answers = bounds.answers(chosen, other, settings.monthly_requests)
+            reasons.append(f"{bounds.in_words(chosen, other)}; it costs {usd(-saved)} more a month{answers}.")
         else:
             reasons.append(f"{bounds.in_words(chosen, other)}; it costs more.")
     reasons += _form_alone(chosen, arms, settings.margin) + _left_out(arms)

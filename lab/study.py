@@ -97,6 +97,8 @@ class Probed:
     tokens: list[int] = field(default_factory=list)
     kl: list[float] = field(default_factory=list)
     """KL(base || tuned) summed over each text's tokens; zeros for the base."""
+    chance: float = 0.0
+    """What guessing among an item's candidates gives; 0 where answers are free."""
     evaluation: str = ""
     model: str = ""
 

@@ -177,7 +177,7 @@ def _(hosting, hour, months, people, requests, shown, token_prices, updates):
     mo.vstack(
         [
             mo.callout(
-                mo.md(f"**{'Provisional: ' if decision.provisional else ''}{escaped(decision.sentence)}**"),
+                mo.md(f"**{escaped(decision.sentence)}**"),
                 kind="success" if decision.chosen else "warn",
             ),
             *apart,

@@ -25,6 +25,7 @@ with app.setup(hide_code=True):
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf, missing
     from lab.measure.evidence import evidence
+    from lab.measure.words import minutes
     from lab.models.folders import brought_models, bundled_models
     from lab.report.charts.base import Looks
     from lab.report.charts.cost import cost_chart
@@ -32,7 +33,7 @@ with app.setup(hide_code=True):
     from lab.report.charts.sizes import size_chart, size_rows
     from lab.report.items import disagreements
     from lab.report.tables import controls_table, volumes
-    from lab.report.words import escaped, minutes
+    from lab.report.words import escaped
     from lab.report.write import page
     from lab.store import Store
 
@@ -185,11 +186,11 @@ def _(forgetting, free_rank, latency, margin, months, price, rank, requests, sha
     )
     says = mo.callout(
         mo.md(
-            f"## {'Provisional: ' if decision.provisional else ''}{escaped(decision.sentence)}\n\n"
+            f"## {escaped(decision.sentence)}\n\n"
             + "\n".join(f"- {escaped(r)}" for r in decision.reasons)
             + "\n"
             + "\n".join(f"- What would change it: {escaped(c)}" for c in decision.would_change)
-            + f"\n\n<small>{fixed}</small>"
+            + f"\n\n<small>{' '.join(escaped(n) for n in decision.notes)}{fixed}</small>"
         ),
         kind="success" if decision.chosen else "warn",
     )

@@ -57,7 +57,7 @@ def _():
                 "arms": len(study.arms()),
                 "sizes": ", ".join(map(str, study.sizes())),
                 "from": "reference study" if all(s.committed for s in found) else "own runs",
-                "verdict at the largest size": ("Provisional: " if verdict.provisional else "") + verdict.sentence,
+                "verdict at the largest size": verdict.sentence,
             }
         )
     mo.vstack(

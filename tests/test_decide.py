@@ -66,16 +66,61 @@ def test_the_cheaper_of_equals_is_taken():
 
 
 def test_too_few_items_stay_undecided_and_say_how_many_would_do():
+    """Two prompts on 60 items: only items can help; a half width shrinks with the root of their number."""
     d = decide(study_of({"a": [outcomes(0.62, 60, 0)], "b": [outcomes(0.6, 60, 1)]}))
-    assert d.chosen == "" and d.items_needed > 60
-    assert f"{d.items_needed:,} test items" in d.sentence
+    assert d.chosen == "" and d.items_needed in (120, 180, 300, 600)
+    assert f"{d.items_needed:,} test items instead of 60 would settle it with a chance of about" in d.sentence
+    assert d.pairs[0].foreseen[-1][0] == pytest.approx(d.pairs[0].half_widths[0] * 0.1**0.5, rel=0.03)
 
 
-def test_one_seed_is_provisional():
-    assert decide(study_of({"rag": [outcomes(0.3, 100, 0)], "x": [outcomes(0.9, 100, 1)]})).provisional is False
+def test_where_seeds_are_missing_seeds_are_advised():
+    """Trainings that differ by 20 points from draw to draw: ten times the items would not help."""
+    rows = {n: [outcomes(r, 2000, 10 * k + s) for s, r in enumerate((0.5, 0.7, 0.6))] for k, n in enumerate("ab")}
+    d = decide(study_of(rows))
+    assert d.chosen == "" and d.items_needed is None
+    assert "draws of the training sample instead of 3" in d.sentence
+
+
+def test_one_seed_names_the_leader_and_takes_nothing():
+    assert decide(study_of({"rag": [outcomes(0.3, 100, 0)], "x": [outcomes(0.9, 100, 1)]})).chosen == "x"
     s = study_of({"rag": [outcomes(0.3, 100, 0)], "lora": [outcomes(0.9, 100, 1), outcomes(0.9, 100, 2)]})
     s.cells = [c for c in s.cells if c.seed == 0]
-    assert decide(s).provisional is True
+    d = decide(s)
+    assert (d.chosen, d.leader, d.provisional) == ("", "lora r16", True)
+    assert d.sentence.startswith("lora r16 leads, with one seed, which is no verdict")
+    assert d.pairs[0].words == "lora r16 leads rag, with one seed" and d.pairs[0].p_holm == 1.0
+    assert "--seeds 3" in d.would_change[0]
+    rag = outcomes(0.5, 40, 0)
+    close = study_of({"rag": [rag], "lora": [rag[::-1], rag]})
+    close.cells = [c for c in close.cells if c.seed == 0]
+    assert "is not shown" in decide(close).sentence and decide(close).leader
+
+
+def test_an_arm_beyond_the_limits_does_not_hide_that_the_others_are_useless():
+    """Before: "Take zero_shot: right on 1.3 %", because an arm over the latency limit was right on 92 %."""
+    arms = {"zero_shot": [outcomes(0.013, 400, 0)], "lora": [outcomes(0.92, 400, s) for s in (1, 2, 3)]}
+    study = study_of(arms, {"lora": {"latency_seconds": 3.0}})
+    d = decide(study, Settings(latency_limit_seconds=1.0))
+    assert d.chosen == "" and d.sentence.startswith("None of the arms within the limits does this task")
+    assert any("the limit is 1 s" in r for r in d.reasons)
+    poor = study_of(arms | {"zero_shot": [outcomes(0.3, 400, 0)]}, {"lora": {"latency_seconds": 3.0}})
+    assert "none does the task well" in decide(poor, Settings(latency_limit_seconds=1.0)).sentence
+
+
+def test_costs_within_their_error_are_equal_and_then_accuracy_decides():
+    """4 % apart in seconds that differ by 10 % from seed to seed: the more accurate is taken."""
+    rows = {"few_shot": [outcomes(0.80, 2000, 7)] * 3, "few_shot_rag": [outcomes(0.83, 2000, 7)] * 3}
+    study = study_of(rows)
+    for cell in study.cells:
+        cell.usage["seconds"] = {"few_shot": 0.100, "few_shot_rag": 0.104}[cell.method] * (1 + 0.1 * cell.seed)
+    d = decide(study, Settings(monthly_requests=10_000))
+    assert d.chosen == "few_shot_rag" and "few_shot costs the same within the error" in d.sentence
+    for cell in study.cells:
+        cell.usage["seconds"] = {"few_shot": 0.1, "few_shot_rag": 0.2}[cell.method] * (1 + 0.1 * cell.seed)
+    d = decide(study, Settings(monthly_requests=10_000))
+    assert d.chosen == "few_shot"
+    lost = round(10_000 * (d.arms[0].accuracy - d.arms[1].accuracy))
+    assert f"few_shot_rag would answer {lost:,} more of 10,000 requests a month right" in d.sentence
 
 
 def test_where_no_arm_does_the_task_none_is_taken():

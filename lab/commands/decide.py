@@ -173,10 +173,15 @@ def _look_ahead(bench: Bench, plan: Plan, asked, budget_seconds: float | None) -
     from lab.flow.forecast import Forecast
     from lab.flow.plan import apply_budget
     from lab.flow.probing import NEEDED
+    from lab.measure.advice import DRAW
     from lab.measure.statistics import detectable_difference
 
     test = bench.task.test
-    plan.detectable = detectable_difference(len(test), len({s.group or s.id for s in test}))
+    groups = len({s.group or s.id for s in test})
+    learns = any(m.uses_labels for m in plan.methods)
+    plan.detectable = detectable_difference(
+        len(test), groups, seeds=plan.seeds if learns else None, deviation=DRAW, arms=len(plan.methods)
+    )
     Forecast(bench, plan, asked).fill_in(NEEDED)
     apply_budget(plan, budget_seconds)
 
@@ -253,7 +258,7 @@ def _conclude(
     show_decision(console, study, decision)
     items = None if redact else disagreements(study, bench.store, bench.task, allow_scorer_code)
     paths = write_report(study.redacted() if redact else study, settings, out, items)
-    if decision.provisional:
+    if decision.leader:
         console.print(
             f"The full decision, with three draws of the training sample: {full_command(command)}",
             highlight=False,

@@ -110,7 +110,7 @@ def why(
     from lab.experiments.why.page import write_why
     from lab.experiments.why.run import why as run
     from lab.experiments.why.run import why_seconds
-    from lab.report.words import minutes
+    from lab.measure.words import minutes
     from lab.tasks.task import load_task
 
     read, command = load_task(task), repeated("why")

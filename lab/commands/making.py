@@ -48,8 +48,8 @@ def pretrain(
     """Pretrain a base model on the generated world; goes on where it stopped."""
     from dataclasses import replace
 
+    from lab.measure.words import minutes
     from lab.models.device import can_compile, machine
-    from lab.report.words import minutes
     from lab.world.pretrain import SIZES
     from lab.world.pretrain import pretrain as make
 

@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 from lab.files import write_json
 from lab.flow.bench import Progress
 from lab.flow.plan import Plan, PlannedCell
-from lab.report.words import minutes
+from lab.measure.words import minutes
 
 WRITE_EVERY = 0.3
 """Seconds between two writings of a job's progress."""

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from lab.decide import Decision
 from lab.flow.plan import Plan
-from lab.report.words import minutes
+from lab.measure.words import minutes
 from lab.study import Study
 from lab.tasks.check import Finding
 
@@ -57,10 +57,10 @@ def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0) -> 
             f"The budget drops {len(plan.dropped)} cells, dearest first: " + "; ".join(c.label for c in plan.dropped),
             highlight=False,
         )
-    console.print(
-        f"Smallest difference that the test items can detect: about {100 * plan.detectable:.0f} points (80 % power).",
-        highlight=False,
-    )
+    shown = f"about {100 * plan.detectable:.0f} points (80 % power)"
+    if plan.detectable >= 1:
+        shown = "none: one draw of the training sample makes no claim, it names a leader"
+    console.print(f"Smallest difference that these items and seeds can show: {shown}.", highlight=False)
 
 
 WIDE = 110
@@ -91,7 +91,7 @@ def show_decision(console: Console, study: Study, decision: Decision) -> None:
         table.add_row(
             f"{mark} {arm.label}",
             f"{100 * arm.accuracy:.1f} %",
-            f"{100 * arm.low:.1f} to {100 * arm.high:.1f}",
+            f"{100 * arm.low:.1f} to {100 * arm.high:.1f}" + (", one seed" if arm.one_seed else ""),
             *values,
             f"{arm.prompt_tokens:.0f}",
             f"{arm.seconds_per_request:.3f}",
@@ -100,12 +100,13 @@ def show_decision(console: Console, study: Study, decision: Decision) -> None:
     console.print(table)
     if not wide:
         console.print("[dim]Format, recall and training seconds stand in the report.[/dim]", highlight=False)
-    head = "[bold]Provisional: [/bold]" if decision.provisional else "[bold]Decision: [/bold]"
-    console.print(head + _plain(decision.sentence), highlight=False)
+    console.print("[bold]Decision: [/bold]" + _plain(decision.sentence), highlight=False)
     for line in decision.reasons:
         console.print("  " + _plain(line), highlight=False)
     for line in decision.would_change:
         console.print("  What would change it: " + _plain(line), highlight=False)
+    for line in decision.notes:
+        console.print(f"  [dim]{_plain(line)}[/dim]", highlight=False)
 
 
 def _plain(text: str) -> str:

@@ -179,7 +179,7 @@ def forgetting_probes(
 
 def _probed(asked: Probe, entry: Entry, **whose: Any) -> Probed:
     outcomes = "".join(LETTERS[s.outcome] for s in scores_of(asked, entry))
-    return Probed(asked.name, asked.says, outcomes=outcomes, evaluation=entry.key, **whose)
+    return Probed(asked.name, asked.says, outcomes=outcomes, chance=asked.chance, evaluation=entry.key, **whose)
 
 
 def _likelihood(general: General, entry: Entry, **whose: Any) -> Probed:

@@ -26,7 +26,6 @@ from lab.flow.families import settings_of
 from lab.flow.plan import Plan, PlannedCell
 from lab.flow.probing import Prober, ProbeSet
 from lab.flow.search import Search
-from lab.measure.statistics import mean_interval
 from lab.models.base import require
 from lab.models.baselines import BASELINES
 from lab.schema import Completion, Usage
@@ -249,19 +248,15 @@ def _add(study: Study, cell: PlannedCell, piece: Piece) -> None:
 
 
 def _request_usage(completions: Sequence[Completion], result: dict[str, Any]) -> dict[str, float]:
-    """Means a request, with the standard error of its seconds (items
-    of one batch share their seconds, and so count once)."""
+    """Means a request, with medians of requests alone."""
     counts = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
     usage = {name: float(np.mean([getattr(c.usage, name) for c in completions])) for name in counts}
-    batches = [f"{c.usage.seconds:.9f}" for c in completions]
-    seconds = mean_interval([[c.usage.seconds for c in completions]], batches)
     alone, beside = result.get("latencies", []), result.get("side_latencies", [])
     stored = ("context_seconds", "index_seconds", "retrieval_seconds", "peak_bytes")
     return (
         usage
         | {name: result.get(name) or 0.0 for name in stored}
         | {
-            "seconds_error": float(np.sqrt(seconds.total_variance)),
             "cut_passages": sum(c.cut_passages for c in completions),
             "cut_examples": sum(c.cut_examples for c in completions),
             "latency_seconds": float(np.median(alone)) if alone else result.get("latency_seconds") or 0.0,

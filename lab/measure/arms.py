@@ -5,14 +5,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from lab.measure.statistics import Comparison, compare, mean_interval, wilson
+from lab.measure.statistics import (
+    Comparison,
+    Draws,
+    beside,
+    compare,
+    draw_weight,
+    mean_interval,
+    pooled,
+    share_interval,
+    wilson,
+)
 from lab.schema import LabError
 from lab.study import Cell, Study
+
+KNOWN = 5
+"""Degrees of freedom from which on the draws of a kind are known well enough to stand for one arm's own."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,8 @@ class Arm:
     cells: tuple[Cell, ...]
     groups: tuple[str, ...]
     rank: int | None = None
+    draws: Draws | None = None
+    """How much a draw of the training sample moves arms of its kind; None where no arm shows it."""
 
     @property
     def model(self) -> str:
@@ -45,15 +61,46 @@ class Arm:
         """Mean over items and seeds."""
         return float(self.table.mean())
 
+    @property
+    def kind(self) -> str:
+        """Arms of one kind are moved alike by a draw of the training sample: ``trained`` ones, those with examples in
+        the ``prompt``, a ``baseline``; empty for an arm that uses none."""
+        if not self.is_seeded:
+            return ""
+        return "trained" if self.cells[0].adaptation else self.cells[0].control or "prompt"
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether another draw of the training sample gives another result."""
+        return self.cells[0].size is not None
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether one draw of the training sample is all that was tried: how much another would change is unknown."""
+        return self.is_seeded and len(self.cells) == 1 and not self.cells[0].control
+
+    @cached_property
+    def mean(self) -> Comparison:
+        """The accuracy with the variances of items and seeds."""
+        return mean_interval(self.table, self.groups)
+
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """95 % interval: Wilson's for one seed of items without groups, else the two-way one, kept within 0 and 1."""
-        if len(self.cells) == 1 and len(set(self.groups)) == len(self.groups):
+        """95 % interval: Wilson's for one seed of items without groups, else the two-way one on the logit scale, with
+        what draws add by all arms of the kind. One seed tells of items alone."""
+        count = len(set(self.groups))
+        if self.accuracy in (0.0, 1.0):
+            # All right or all wrong in every seed has no variance to measure; Wilson over groups bounds what is unseen.
+            return wilson(self.accuracy * count, count)
+        if len(self.cells) == 1 and count == len(self.groups):
             return wilson(self.table.sum(), self.table.size)
-        both = mean_interval(self.table, self.groups)
-        low, high = wilson(self.accuracy * len(set(self.groups)), len(set(self.groups)))
-        # All right or all wrong in every seed has no variance to measure; Wilson over groups bounds what is unseen.
-        return (low, high) if self.accuracy in (0.0, 1.0) else (max(0.0, both.low), min(1.0, both.high))
+        alone = self.draws is None or self.draws.degrees < KNOWN
+        return share_interval(beside(self.mean, [(self.draws, self.draw_weight)]), alone)
+
+    @property
+    def draw_weight(self) -> float:
+        """How far a draw can move it where it stands on the scale."""
+        return draw_weight(self.accuracy, self.table.size)
 
     def part(self, name: str) -> float | None:
         """Mean of a partial score, such as ``format``."""
@@ -80,24 +127,22 @@ class Arm:
         return {k: float(np.mean([c.recall[k] for c in self.cells])) for k in keys}
 
     def against(self, other: Arm) -> Comparison:
-        """Paired difference to another arm on the seeds both have."""
-        if not (self._seeded and other._seeded):
-            return compare(self.table, other.table, self.groups)
-        shared = sorted({c.seed for c in self.cells} & {c.seed for c in other.cells})
-        if not shared:
-            raise LabError(
-                f"{self.label} and {other.label} have no seed in common; run lab decide without the budget that "
-                "dropped them"
+        """Paired difference to another arm on the seeds both have, with what draws of both kinds add."""
+        if not (self.is_seeded and other.is_seeded):
+            found = compare(self.table, other.table, self.groups)
+        else:
+            shared = sorted({c.seed for c in self.cells} & {c.seed for c in other.cells})
+            if not shared:
+                raise LabError(
+                    f"{self.label} and {other.label} have no seed in common; run lab decide without the budget that "
+                    "dropped them"
+                )
+            found = compare(
+                [c.correct for c in self.cells if c.seed in shared],
+                [c.correct for c in other.cells if c.seed in shared],
+                self.groups,
             )
-        return compare(
-            [c.correct for c in self.cells if c.seed in shared],
-            [c.correct for c in other.cells if c.seed in shared],
-            self.groups,
-        )
-
-    @property
-    def _seeded(self) -> bool:
-        return self.cells[0].size is not None
+        return beside(found, [(arm.draws, arm.draw_weight) for arm in (self, other) if arm.is_seeded])
 
 
 def best_rank(study: Study, name: str, size: int | None) -> int | None:
@@ -116,9 +161,29 @@ def arm_of(
     study: Study, name: str, size: int | None, rank: int | None = None, control: str | None = None
 ) -> Arm | None:
     """One arm; at its best rank by validation where none is given; None where it was not run."""
+    arm = _measured(study, name, size, rank, control)
+    if arm is None:
+        return None
+    others = (_measured(study, other, size) for other in study.arms() if other != name)
+    own = arm if control is None else _measured(study, name, size, rank) or arm
+    return _with_draws([arm], [own, *(o for o in others if o)])[0]
+
+
+def _measured(
+    study: Study, name: str, size: int | None, rank: int | None = None, control: str | None = None
+) -> Arm | None:
     rank = rank if rank is not None else best_rank(study, name, size)
     cells = sorted(study.cells_of(name, size, rank, control), key=lambda c: c.seed)
     return Arm(name, tuple(cells), tuple(study.groups), rank) if cells else None
+
+
+def _with_draws(arms: Iterable[Arm], shown: Iterable[Arm]) -> list[Arm]:
+    """The arms, each with how much a draw moves arms of its kind among those ``shown``."""
+    by_kind: dict[str, list[Comparison]] = {}
+    for arm in shown:
+        by_kind.setdefault(arm.kind, []).append(arm.mean)
+    draws = {kind: pooled(means) for kind, means in by_kind.items() if kind}
+    return [replace(arm, draws=draws.get(arm.kind)) for arm in arms]
 
 
 def arms_at(study: Study, size: int | None = None, rank: int | None = None) -> list[Arm]:
@@ -127,7 +192,8 @@ def arms_at(study: Study, size: int | None = None, rank: int | None = None) -> l
     sizes = study.sizes()
     size = size if size is not None else sizes[-1] if sizes else None
     found = (
-        arm_of(study, name, size, rank if rank in study.ranks(name) else None) or arm_of(study, name, size)
+        _measured(study, name, size, rank if rank in study.ranks(name) else None) or _measured(study, name, size)
         for name in study.arms()
     )
-    return [arm for arm in found if arm]
+    arms = [arm for arm in found if arm]
+    return _with_draws(arms, arms)

@@ -124,6 +124,22 @@ class Priced:
         )
 
 
+def costs_alike(first: Priced, second: Priced, requests: float) -> bool:
+    """Whether two arms' monthly costs lie within the error of their difference."""
+    difference = _monthly(first, requests) - _monthly(second, requests)
+    return abs(difference) <= Z * math.sqrt(_monthly_variance(first, requests) + _monthly_variance(second, requests))
+
+
+def _monthly(arm: Priced, requests: float) -> float:
+    return monthly_usd(arm.used, arm.prices, requests).total
+
+
+def _monthly_variance(arm: Priced, requests: float) -> float:
+    """Of a monthly cost; a dedicated machine is paid whole, whatever a request takes."""
+    served = 0.0 if arm.prices.hosting == "dedicated" else requests**2 * arm.each_variance
+    return arm.at_rest_variance + served
+
+
 @dataclass(frozen=True)
 class BreakEven:
     """The monthly volume at which two arms cost the same, with a 95 % interval;

@@ -8,15 +8,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
-from statistics import stdev
+from statistics import stdev, variance
 from typing import Any
 
+from lab.measure.advice import Extension, extensions, foreseen, moves_of_arms
 from lab.measure.arms import Arm, arms_at
 from lab.measure.cost import Used
+from lab.measure.estimand import detectable_now, notes
 from lab.measure.forgetting import forgotten
 from lab.measure.statistics import Comparison, holm
+from lab.measure.words import percent
 from lab.schema import LabError
 from lab.study import Study
 
@@ -24,6 +28,9 @@ ALPHA = 0.05
 
 PASSED = 0.3
 """A probe is failed where the upper end of its interval lies below."""
+TIMING = 0.1
+"""Standard deviation of the logarithm of an arm's seconds from run to run, where no arm was run twice: committed
+studies show 0.02 to 0.13 on idle machines."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,14 @@ class ArmEvidence:
     content: float | None = None
     """Share of items whose whole right content stands in the completion, whatever its form; None where it was not
     scored."""
+    seeded: bool = False
+    """It learns from labels, so that another draw of them gives another result."""
+    one_seed: bool = False
+    """It is seeded, and one draw was tried: no verdict can rest on it."""
+    training_seconds: float = 0.0
+    """Of one training, what it went on from left out."""
     seconds_error: float = 0.0
-    """Standard error of ``seconds_per_request``."""
+    """Standard error of ``seconds_per_request``, from how much the seconds of one arm differ from seed to seed."""
     fixed_error: float = 0.0
     """Standard error of ``fixed_seconds``, from how much the seeds' trainings differ."""
     latency_p95_seconds: float = 0.0
@@ -118,10 +131,17 @@ class PairEvidence:
     item_variance: float
     seed_variance: float
     total_variance: float
+    one_seed: bool = False
+    """One of the two learns from labels and was tried with one draw of them."""
+    foreseen: list[list[float]] = field(default_factory=list)
+    """For each of ``Evidence.plans``: ``half_widths`` after it."""
 
     @property
     def words(self) -> str:
-        """The result in plain English."""
+        """The result in plain English; one seed makes no claim."""
+        if self.one_seed:
+            ahead, behind = (self.first, self.second) if self.difference >= 0 else (self.second, self.first)
+            return f"{ahead} leads {behind}, with one seed{self._how}"
         if self.p_holm < ALPHA:
             better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
             return f"{better} is better than {worse}{self._how}"
@@ -145,6 +165,16 @@ class Evidence:
     provisional: bool = False
     unfinished: str = ""
     """What is missing of the run; empty where it is finished."""
+    seeds: int = 1
+    """Draws that were tried of the arm that has most."""
+    items_at_hand: int = 0
+    """Test items that the task has, those left out of the run included."""
+    notes: list[str] = field(default_factory=list)
+    """What the numbers are of, and what they leave open."""
+    plans: list[Extension] = field(default_factory=list)
+    """What the study could grow to."""
+    moves: list[dict[str, float]] = field(default_factory=list)
+    """For each of ``plans``: how far an arm's accuracy would move, as a standard deviation, by label."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for the page, with the words that it repeats."""
@@ -157,16 +187,23 @@ def evidence(study: Study, size: int | None = None, rank: int | None = None) -> 
     arms = arms_at(study, size, rank)
     if not arms:
         raise LabError("the study has no finished cell; run lab decide")
-    best = max(arms, key=lambda a: a.accuracy)
+    best, size = max(arms, key=lambda a: a.accuracy), size if size is not None else (study.sizes() or [None])[-1]
+    timing, seeds = _timing(arms), max(len(a.cells) for a in arms)
+    plans = extensions(seeds, len(study.items), any(a.is_seeded for a in arms))
+    pairs, moves = _pairs(arms, plans)
     return Evidence(
-        size if size is not None else (study.sizes() or [None])[-1],
+        size,
         rank,
         len(study.items),
-        [_arm(study, a, best) for a in arms],
-        _pairs(arms),
-        provisional="finished" not in study.made
-        or any(len(a.cells) < 2 for a in arms if a.cells[0].size is not None and not a.cells[0].control),
+        [_arm(study, a, best, timing) for a in arms],
+        pairs,
+        provisional="finished" not in study.made or any(a.one_seed for a in arms),
         unfinished="" if "finished" in study.made else _missing(study, arms),
+        seeds=seeds,
+        items_at_hand=study.task.get("test_of") or len(study.items),
+        notes=[*notes(study, arms, size), *([text] if (text := detectable_now(arms, len(study.items))) else [])],
+        plans=plans,
+        moves=moves,
     )
 
 
@@ -177,12 +214,24 @@ def _missing(study: Study, arms: list[Arm]) -> str:
     return planned + (f"; {', '.join(absent)} not at all" if absent else "")
 
 
-def _arm(study: Study, arm: Arm, best: Arm) -> ArmEvidence:
+def _timing(arms: Sequence[Arm]) -> float:
+    """Variance of the logarithm of an arm's seconds from seed to seed, over all arms that have several."""
+    logs = [found for a in arms if len(found := _log_seconds(a)) > 1]
+    degrees = sum(len(found) - 1 for found in logs)
+    return sum((len(found) - 1) * variance(found) for found in logs) / degrees if degrees else TIMING**2
+
+
+def _log_seconds(arm: Arm) -> list[float]:
+    return [math.log(s) for c in arm.cells if (s := c.usage.get("seconds", 0.0)) > 0]
+
+
+def _arm(study: Study, arm: Arm, best: Arm, timing: float) -> ArmEvidence:
     own, low_high = arm.cells[0], arm.interval
     fixed, elsewhere, trainings = fixed_seconds(study, arm)
     seconds = arm.usage("seconds") + arm.usage("context_seconds")
     by_seed = [c.usage.get("training_seconds", 0.0) for c in arm.cells]
-    errors = [c.usage.get("seconds_error", 0.0) for c in arm.cells]
+    logs = _log_seconds(arm)
+    spread = max(timing, variance(logs) if len(logs) > 1 else 0.0)
     lost = forgotten(study, arm.name, own.size, arm.rank) if own.adaptation else None
     drop = lost.headline if lost else None
     return ArmEvidence(
@@ -207,7 +256,10 @@ def _arm(study: Study, arm: Arm, best: Arm) -> ArmEvidence:
         recall=arm.recall(),
         outcomes=arm.outcomes(),
         unfit=_unfit(study, arm, best),
-        seconds_error=math.hypot(*errors) / len(errors),
+        seeded=arm.is_seeded and not own.control,
+        one_seed=arm.one_seed,
+        training_seconds=arm.usage("training_seconds"),
+        seconds_error=seconds * math.sqrt(spread / len(arm.cells)),
         fixed_error=stdev(by_seed) * math.sqrt(trainings) if len(by_seed) > 1 and trainings else 0.0,
         latency_p95_seconds=arm.usage("latency_p95_seconds"),
         side_latency_seconds=arm.usage("side_latency_seconds"),
@@ -268,12 +320,22 @@ def _unfit(study: Study, arm: Arm, best: Arm) -> str:
     return ""
 
 
-def _pairs(arms: list[Arm]) -> list[PairEvidence]:
+def _pairs(arms: list[Arm], plans: list[Extension]) -> tuple[list[PairEvidence], list[dict[str, float]]]:
+    """Every two arms, and how far each arm would move under each plan."""
     ordered = sorted(arms, key=lambda a: -a.accuracy)
     compared: list[tuple[Arm, Arm, Comparison]] = [(a, b, a.against(b)) for a, b in combinations(ordered, 2)]
-    adjusted = holm([c.p for _, _, c in compared])
-    levels = range(1, max(2, len(arms)))
-    return [
+    adjusted = holm([1.0 if a.one_seed or b.one_seed else c.p for a, b, c in compared])
+    tails = [ALPHA / k for k in range(1, max(2, len(arms)))]
+    grown = [foreseen(c, plans, tails, a.is_seeded + b.is_seeded) for a, b, c in compared]
+    places = {a.label: n for n, a in enumerate(ordered)}
+    moves = []
+    for plan in range(len(plans)):
+        moved = {
+            (places[a.label], places[b.label]): found[plan]
+            for (a, b, _), (found, _) in zip(compared, grown, strict=True)
+        }
+        moves.append(dict(zip(places, moves_of_arms(moved, len(ordered)))))
+    pairs = [
         PairEvidence(
             first=a.label,
             second=b.label,
@@ -283,20 +345,13 @@ def _pairs(arms: list[Arm]) -> list[PairEvidence]:
             low=c.low,
             high=c.high,
             p_holm=p,
-            half_widths=[c.half_width(ALPHA / k) for k in levels],
+            half_widths=[c.half_width(t) for t in tails],
             item_variance=c.item_variance,
             seed_variance=c.seed_variance,
             total_variance=c.total_variance,
+            one_seed=a.one_seed or b.one_seed,
+            foreseen=widths,
         )
-        for (a, b, c), p in zip(compared, adjusted)
+        for (a, b, c), p, (_, widths) in zip(compared, adjusted, grown, strict=True)
     ]
-
-
-def percent(share: float) -> str:
-    """``81.2 %``"""
-    return f"{100 * share:.1f} %"
-
-
-def points(share: float) -> str:
-    """``5.0 points``"""
-    return f"{100 * share:.1f} points"
+    return pairs, moves

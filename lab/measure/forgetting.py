@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lab.measure.statistics import Comparison, mean_interval
+from lab.measure.statistics import Comparison, mean_interval, wilson
 from lab.study import Probed, Study
 
 ABLE = 0.2
@@ -18,9 +18,9 @@ ABLE = 0.2
 OTHER_WAYS = ("public_facts", "facts_after_examples")
 """Further ways to ask for the facts that ``facts_by_choice`` asks for: shown, but not counted a second time."""
 HEADLINE = (
-    f"mean accuracy drop over the items of all probes that the base is right on at least {ABLE:.0%} of, facts counted "
-    "once (by choice among candidates); "
-    "95 % interval over items and seeds"
+    f"mean accuracy drop over the items of all probes that the base is right on at least {ABLE:.0%} of and clearly "
+    "more often than by chance, facts counted once (by choice among candidates); "
+    "95 % interval over items within their probes, and seeds"
 )
 MANNER = 0.1
 """Facts lost when asked freely, beyond those lost by choice:
@@ -170,27 +170,35 @@ def _likelihood(before: Probed, after: list[Probed]) -> Likelihood:
     """A text counts by its tokens (ratio of sums), texts and seeds are the two sources of variance."""
     tokens = np.array(before.tokens, float)
     increase = (np.array([p.nats for p in after]) - np.array([before.nats])) / tokens.mean()
-    found = mean_interval(increase)
+    found = mean_interval(increase, shares=False)
     was = sum(before.nats) / tokens.sum()
-    half = found.half_width(0.025) if increase.any() else 0.0
     return Likelihood(
         before.says,
         was,
         was + found.difference,
         found.difference,
-        found.difference - half,
-        found.difference + half,
+        found.low,
+        found.high,
         float(np.mean([sum(p.kl) for p in after]) / tokens.sum()),
     )
 
 
 def _headline(base: dict[str, Probed], by_probe: dict[str, list[Probed]]) -> Drop | None:
-    counted = [n for n in by_probe if base[n].outcomes and n not in OTHER_WAYS and np.mean(base[n].correct) >= ABLE]
+    counted = [n for n in by_probe if base[n].outcomes and n not in OTHER_WAYS and _is_able(base[n])]
     if not counted:
         return None
     table = np.concatenate([_drops(base[n], by_probe[n]) for n in counted], axis=1)
-    found = mean_interval(table)
+    # The probes are fixed, their items were drawn: that one is lost and another is not is no noise.
+    found = mean_interval(table, strata=[n for n in counted for _ in base[n].outcomes])
     return Drop(found.difference, *_within(found, table), tuple(counted))
+
+
+def _is_able(before: Probed) -> bool:
+    """Whether the base can do what a probe asks: often enough, and shown to be right more often than by guessing."""
+    right, items = sum(before.correct), len(before.outcomes)
+    # Studies from before chances were written down asked facts among four.
+    chance = before.chance or (CHANCE if before.probe == "facts_by_choice" else 0.0)
+    return right / items >= ABLE and wilson(right, items)[0] > chance
 
 
 def _manner(changes: list[Change]) -> str:

@@ -1,14 +1,16 @@
 """Statistics of matched experiments: pure functions of numbers.
 
 ``compare(a, b, groups)`` takes per-item scores of two arms, one row a seed, and gives the paired difference with an
-interval that counts items (or their groups) and seeds as two sources of variance.
+interval that counts items (or their groups) and seeds as two sources of variance. Two or three seeds may look alike by
+chance: ``pooled(comparisons)`` learns from all arms of a kind how much draws differ, ``beside(comparison, [draws])``
+lets the interval be no narrower than that gives.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -23,9 +25,25 @@ seeds differ much; with it 93 to 97 %, but for 92 % where items don't differ and
 outcomes."""
 
 
+ENOUGH_ANSWERS = 5
+"""Right ones and wrong ones a seed from which on the seeds' means are worth looking at."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How much one draw of the training sample (a seed) moves an accuracy, learned from several arms."""
+
+    variance: float
+    """Of one draw: on the logit scale for a kind of arms, in squared shares of a comparison's mean."""
+    degrees: float
+    square: float = 0.0
+    """The same before what items alone explain is taken off: an upper estimate."""
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """A mean paired difference (first minus second), in shares of 1, with the variances of that mean."""
+    """A mean paired difference (first minus second) with the variances of that mean; shares of 1 where scores are
+    0 or 1."""
 
     difference: float
     item_variance: float
@@ -38,45 +56,141 @@ class Comparison:
     items: int
     groups: int
     seeds: int
+    seed_excess: float = 0.0
+    """``seed_variance`` before it was cut off at 0."""
+    seed_square: float = 0.0
+    """What the seeds' means differ by in all, items' noise included: more than seeds alone can be."""
+    item_square: float = 0.0
+    """``item_variance`` before few items were given their floor."""
+    draws: Draws | None = None
+    """What seeds add to this mean by what arms of the kind show; None where that is not known."""
+    shares: bool = True
+    """The scores are 0 or 1, so that the difference lies between -1 and 1."""
 
     def half_width(self, tail: float) -> float:
         """Half width of the interval that leaves ``tail`` outside on each side.
 
-        The wider of two: t with Satterthwaite's degrees of freedom on the total, and each source with its own
-        quantile (Graybill and Wang 1980), the seeds' weighted by SEED_WEIGHT. The first alone covers 92 % where
-        three seeds differ much and happen to look alike.
+        The widest of three: t with Satterthwaite's degrees of freedom on the total; each source with its own quantile
+        (Graybill and Wang 1980), the seeds' weighted by SEED_WEIGHT; and t with what draws of this kind of arm add.
+        The first alone covers 92 % where three seeds differ much and happen to look alike, the first two find a
+        difference in 40 % of studies of eight equal arms.
         """
-        total = special.stdtrit(self.degrees, 1 - tail) ** 2 * self.total_variance
-        if self.seeds < 2:
-            return math.sqrt(total)
-        seeds = SEED_WEIGHT * special.stdtrit(self.seeds - 1, 1 - tail) ** 2 * self.seed_variance
+        widest = special.stdtrit(self.degrees, 1 - tail) ** 2 * self.total_variance
         items = special.stdtrit(max(1, self.groups - 1), 1 - tail) ** 2 * self.item_variance
-        return math.sqrt(max(total, seeds + items))
+        if self.seeds > 1:
+            seeds = SEED_WEIGHT * special.stdtrit(self.seeds - 1, 1 - tail) ** 2 * self.seed_variance
+            widest = max(widest, seeds + items)
+        return max(math.sqrt(widest), self._width_by_kind(self.draws.variance if self.draws else 0.0, tail))
+
+    def claim_half_width(self, tail: float) -> float:
+        """As ``half_width``, for claims: the kinds' draws by their upper estimate, so that many pairs of equal arms
+        stay within the level even with two seeds."""
+        return max(self.half_width(tail), self._width_by_kind(self.draws.square if self.draws else 0.0, tail))
+
+    def _width_by_kind(self, draws: float, tail: float) -> float:
+        """Half width with this variance of the seeds in place of the comparison's own."""
+        if draws <= 0:
+            return 0.0
+        degrees = satterthwaite((draws, self.draws.degrees), (self.item_variance, max(1, self.groups - 1)))
+        return float(special.stdtrit(degrees, 1 - tail)) * math.sqrt(draws + self.item_variance)
 
     @property
     def low(self) -> float:
         """Lower end of the 95 % interval (a difference of shares is never below -1)."""
-        return max(-1.0, self.difference - self.half_width((1 - CONFIDENCE) / 2))
+        low = self.difference - self.half_width((1 - CONFIDENCE) / 2)
+        return max(-1.0, low) if self.shares else low
 
     @property
     def high(self) -> float:
-        """Upper end of the 95 % interval (never above 1)."""
-        return min(1.0, self.difference + self.half_width((1 - CONFIDENCE) / 2))
+        """Upper end of the 95 % interval (of shares never above 1)."""
+        high = self.difference + self.half_width((1 - CONFIDENCE) / 2)
+        return min(1.0, high) if self.shares else high
 
     @property
     def p(self) -> float:
-        """Two-sided p-value of no difference: the level whose interval just touches 0."""
+        """Two-sided p-value of no difference: the level at which ``claim_half_width`` just reaches 0."""
         size = abs(self.difference)
-        if size <= self.half_width(0.5 - 1e-9):
+        if size <= self.claim_half_width(0.5 - 1e-9):
             return 1.0
-        if size >= self.half_width(1e-12):
+        if size >= self.claim_half_width(1e-12):
             return 2e-12
-        return 2 * float(optimize.brentq(lambda tail: self.half_width(tail) - size, 1e-12, 0.5 - 1e-9))
+        return 2 * float(optimize.brentq(lambda tail: self.claim_half_width(tail) - size, 1e-12, 0.5 - 1e-9))
 
-    @property
-    def provisional(self) -> bool:
-        """With one seed nothing is known of how much another training sample would change."""
-        return self.seeds < 2
+
+def satterthwaite(*parts: tuple[float, float]) -> float:
+    """Degrees of freedom of a sum of independent variances, each given with its own (Satterthwaite 1946)."""
+    total = sum(variance for variance, _ in parts)
+    spread = sum(variance**2 / degrees for variance, degrees in parts if degrees > 0)
+    return max(1.0, total**2 / spread) if spread > 0 else 1.0
+
+
+def draw_weight(share: float, answers: int) -> float:
+    """By how much a draw's variance on the logit scale moves an accuracy: the square of p (1 - p).
+
+    An accuracy near 0 or 1 can't move far; ``answers`` keep one of none or all right half an answer from the end.
+    """
+    kept = min(max(share, 0.5 / answers), 1 - 0.5 / answers)
+    return (kept * (1 - kept)) ** 2
+
+
+def pooled(means: Sequence[Comparison]) -> Draws | None:
+    """How much a draw moves the arms of one kind, from their accuracies; None where no arm has two seeds.
+
+    On the logit scale, as the ratio of what was seen to what each arm's place on the scale lets be seen.
+    """
+    known = [m for m in means if m.seeds > 1]
+    degrees = sum(m.seeds - 1 for m in known)
+    if not degrees:
+        return None
+    weight = sum((m.seeds - 1) * draw_weight(m.difference, m.seeds * m.items) for m in known)
+    excess = sum((m.seeds - 1) * m.seeds * m.seed_excess for m in known) / weight
+    square = sum((m.seeds - 1) * m.seeds * m.seed_square for m in known) / weight
+    return Draws(max(0.0, excess), degrees, square)
+
+
+def beside(comparison: Comparison, draws: Sequence[tuple[Draws | None, float]]) -> Comparison:
+    """The comparison with what draws of its arms' kinds add: each seeded arm's ``Draws`` and its ``draw_weight``.
+
+    Two arms of one kind share one estimate, whose degrees of freedom count once.
+    """
+    known = [(d, weight) for d, weight in draws if d is not None]
+    if not known:
+        return comparison
+    variance = sum(d.variance * weight for d, weight in known) / comparison.seeds
+    square = sum(d.square * weight for d, weight in known) / comparison.seeds
+    kinds = {id(d): d for d, _ in known}.values()
+    parts = [
+        (sum(max(d.variance, d.square) * weight for d, weight in known if d is kind), kind.degrees) for kind in kinds
+    ]
+    return replace(comparison, draws=Draws(variance, satterthwaite(*parts), square))
+
+
+def share_interval(mean: Comparison, alone: bool) -> tuple[float, float]:
+    """95 % interval of an accuracy on the logit scale, so that it holds near 0 and 1 as well.
+
+    Items by Wilson's interval for as many independent answers as their variance is worth; seeds by t; both put together
+    on each side (MOVER, Zou and Donner 2008). ``alone``: no other arm's draws stand beside, so that all that the seeds'
+    means differ by counts as theirs.
+    """
+    answers = mean.seeds * mean.items
+    share = min(max(mean.difference, 0.5 / answers), 1 - 0.5 / answers)
+    weight, tail = share * (1 - share), (1 - CONFIDENCE) / 2
+    worth = min(answers, weight / mean.item_square) if mean.item_square > 0 else answers
+    low, high = wilson(share * worth, worth)
+    seeds = 0.0
+    if mean.seeds > 1:
+        # Of a few answers that differ the seeds' means tell nothing beyond what items explain.
+        enough = min(share, 1 - share) * answers >= ENOUGH_ANSWERS * mean.seeds
+        own = mean.seed_square if alone and enough else SEED_WEIGHT * mean.seed_variance
+        seeds = special.stdtrit(mean.seeds - 1, 1 - tail) * math.sqrt(own)
+    if mean.draws is not None and not alone:
+        seeds = max(seeds, special.stdtrit(mean.draws.degrees, 1 - tail) * math.sqrt(mean.draws.variance))
+    middle, further = special.logit(share), seeds / weight
+    below, above = middle - special.logit(max(low, 1e-12)), special.logit(min(high, 1 - 1e-12)) - middle
+    return (
+        float(special.expit(middle - math.hypot(below, further))),
+        float(special.expit(middle + math.hypot(above, further))),
+    )
 
 
 def wilson(successes: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -101,8 +215,18 @@ def _cluster_sums(matrix: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray
     return sums, np.bincount(index, minlength=len(names)).astype(float)
 
 
-def mean_interval(matrix: Sequence[Sequence[float]] | np.ndarray, groups: Sequence[str] | None = None) -> Comparison:
+def mean_interval(
+    matrix: Sequence[Sequence[float]] | np.ndarray,
+    groups: Sequence[str] | None = None,
+    *,
+    strata: Sequence[str] | None = None,
+    shares: bool = True,
+) -> Comparison:
     """Mean of a (seeds, items) table, with items clustered by group and seeds crossed with items.
+
+    ``strata`` names the part of a fixed mixture that each item was drawn for (a probe): parts that differ are no noise.
+    ``shares`` says that the scores are 0 or 1 (or differences of such): few items without a disagreement then prove
+    little, which is not so of seconds or nats.
 
     Two-way analysis of variance without replication on the clusters' influences: with MS_seed, MS_group and MS_rest
     the variance of the mean is (MS_seed + MS_group - MS_rest) / (S G), its degrees of freedom by Satterthwaite (1946);
@@ -117,30 +241,43 @@ def mean_interval(matrix: Sequence[Sequence[float]] | np.ndarray, groups: Sequen
     # Influence of each (seed, group) cell on the mean: residuals of sums, in units of the mean (ratio estimator).
     influence = (sums - mean * sizes) * count / items
     group_means, seed_means = influence.mean(axis=0), influence.mean(axis=1)
-    scale = seeds * count
-    ms_group = seeds * float(np.sum(group_means**2)) / max(1, count - 1)
+    scale, free = seeds * count, max(1, count - 1)
+    within = group_means
+    if strata is not None:
+        part_of = dict(zip(groups, strata))
+        within, parts = _centred(group_means, [part_of[g] for g in dict.fromkeys(groups)])
+        free = max(1, count - parts)
+    ms_group = seeds * float(np.sum(within**2)) / free
     # One pseudo-item in each discordant cell (Bonett and Price 2012): no disagreement among few items proves little.
-    item_variance = max(ms_group / scale, 2 / (count + 2) ** 2)
+    item_variance = max(ms_group / scale, 2 / (count + 2) ** 2 if shares else 0.0)
+    alone = Comparison(
+        mean, item_variance, 0.0, item_variance, free, items, count, seeds, item_square=ms_group / scale, shares=shares
+    )
     if seeds == 1 or count < 2:
-        return Comparison(mean, item_variance, 0.0, item_variance, max(1, count - 1), items, count, seeds)
+        return alone
     ms_seed = count * float(np.sum(seed_means**2)) / (seeds - 1)
     rest = influence - group_means - seed_means[:, None]
     ms_rest = float(np.sum(rest**2)) / ((seeds - 1) * (count - 1))
-    seed_variance = max(0.0, ms_seed - ms_rest) / scale
-    if seed_variance == 0:
-        return Comparison(mean, item_variance, 0.0, item_variance, count - 1, items, count, seeds)
+    alone = replace(alone, seed_excess=(ms_seed - ms_rest) / scale, seed_square=ms_seed / scale)
+    if alone.seed_excess <= 0:
+        return alone
     total = ms_seed + ms_group - ms_rest
-    spread = ms_seed**2 / (seeds - 1) + ms_group**2 / (count - 1) + ms_rest**2 / ((seeds - 1) * (count - 1))
-    return Comparison(
-        mean,
-        item_variance,
-        seed_variance,
-        max(item_variance, total / scale),
-        max(1.0, total**2 / spread),
-        items,
-        count,
-        seeds,
+    spread = ms_seed**2 / (seeds - 1) + ms_group**2 / free + ms_rest**2 / ((seeds - 1) * (count - 1))
+    return replace(
+        alone,
+        seed_variance=alone.seed_excess,
+        total_variance=max(item_variance, total / scale),
+        degrees=max(1.0, total**2 / spread),
     )
+
+
+def _centred(means: np.ndarray, parts: Sequence[str]) -> tuple[np.ndarray, int]:
+    """Group means less the mean of their part, and the number of parts."""
+    found = means.copy()
+    for part in set(parts):
+        own = np.array([p == part for p in parts])
+        found[own] -= found[own].mean()
+    return found, len(set(parts))
 
 
 def compare(
@@ -170,39 +307,34 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def detectable_difference(
-    items: int, groups: int | None = None, disagreement: float = 0.25, power: float = 0.80, correlation: float = 0.2
+    items: int,
+    groups: int | None = None,
+    disagreement: float = 0.25,
+    power: float = 0.80,
+    correlation: float = 0.2,
+    *,
+    seeds: int | None = None,
+    deviation: float = 0.0,
+    arms: int = 2,
 ) -> float:
-    """Smallest true difference that a paired comparison on ``items`` items finds with this power.
+    """Smallest true difference between two of ``arms`` that a comparison on ``items`` items finds with this power.
 
     ``disagreement`` is the share of items on which exactly one arm is right; the variance of a paired difference is
     at most that (Miller 2024). Items of one of ``groups`` groups are taken to agree with this correlation (Kish's
-    design effect).
+    design effect). Each of ``seeds`` draws of the training sample moves an arm by ``deviation``; None where draws play
+    no part. Claims between several arms share the level (Bonferroni, Holm's first step).
     """
     if items < 2:
         return 1.0
     effect = 1 + (items / (groups or items) - 1) * correlation
-    z = stats.norm.ppf(0.5 + CONFIDENCE / 2) + stats.norm.ppf(power)
-    return min(1.0, float(z * math.sqrt(disagreement * effect / items)))
-
-
-def items_needed(
-    room: float,
-    half_width: float,
-    item_variance: float,
-    seed_variance: float,
-    total_variance: float,
-    items: int,
-    most: int = 1_000_000,
-) -> int | None:
-    """Items at which a bound of ``half_width`` would shrink below ``room`` (difference plus margin) if the difference
-    stayed.
-
-    Only the items' variance shrinks; where the seeds' alone is too large, more items can't help and the answer is None.
-    """
-    if room <= 0:
-        return None
-    quantile = half_width / math.sqrt(total_variance)
-    left = (room / quantile) ** 2 - seed_variance
-    if left <= 0:
-        return None
-    return min(most, max(items + 1, math.ceil(items * item_variance / left)))
+    pairs = max(1, arms * (arms - 1) // 2)
+    tail = (1 - CONFIDENCE) / 2 / pairs
+    by_items = disagreement * effect / items
+    if not seeds or deviation == 0:
+        return min(1.0, float((stats.norm.ppf(1 - tail) + stats.norm.ppf(power)) * math.sqrt(by_items)))
+    if seeds < 2:
+        return 1.0
+    by_seeds = 2 * deviation**2 / seeds
+    degrees = satterthwaite((by_seeds, (seeds - 1) * arms), (by_items, max(1, (groups or items) - 1)))
+    quantiles = special.stdtrit(degrees, 1 - tail) + special.stdtrit(degrees, power)
+    return min(1.0, float(quantiles * math.sqrt(by_items + by_seeds)))

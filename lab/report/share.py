@@ -33,7 +33,7 @@ def share(out: Path, folders: list[Path]) -> list[dict[str, str]]:
         listed.append(
             {
                 "name": folder.resolve().name,
-                "sentence": ("Provisional: " if decision["provisional"] else "") + decision["sentence"],
+                "sentence": decision["sentence"],
             }
         )
         (out / folder.resolve().name).mkdir(parents=True, exist_ok=True)

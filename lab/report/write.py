@@ -150,7 +150,7 @@ def write_report(study: Study, settings: Settings, out: Path, items: dict[str, A
     paths["html"].write_text(page(study, settings, items), encoding="utf-8")
     paths["markdown"].write_text(template("lab.report", "report.md").render(view_of(study, decision)), encoding="utf-8")
     paths["json"].write_text(
-        json.dumps({"$schema": SCHEMA_FILE} | asdict(decision), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        json.dumps({"$schema": SCHEMA_FILE} | decision.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     paths["schema"].write_text(script(SCHEMA_FILE), encoding="utf-8")
     return paths

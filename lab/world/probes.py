@@ -40,6 +40,11 @@ class Probe:
         """Whether the model picks among candidates instead of writing freely."""
         return bool(self.items[0][0].choices)
 
+    @property
+    def chance(self) -> float:
+        """What guessing among the candidates gives, mean over items; 0 where answers are free."""
+        return sum(1 / len(s.choices) for s, _ in self.items) / len(self.items) if self.chosen else 0.0
+
 
 def _public_facts(rng: random.Random, names: NameMaker, number: int) -> tuple[Prompt, str]:
     fact = _UNASKED[number % len(_UNASKED)]

@@ -64,6 +64,34 @@ def test_the_headline_counts_facts_once_and_only_what_the_base_can():
     assert lost.headline.drop == pytest.approx(6 / 20)
 
 
+def test_probes_that_differ_are_no_noise():
+    """One probe lost whole and one kept: within each nothing varies, so that only the few-items floor remains,
+    2 / (200 + 2)^2 under 198 degrees of freedom; as one sample it would be sqrt(0.25 / 199)."""
+    base = {n: probed(n, "c" * 100) for n in ("word_operations", "arithmetic")}
+    lost = compared(base, [probed("word_operations", "w" * 100, "lora"), probed("arithmetic", "c" * 100, "lora")])
+    half = 1.97202 * 2**0.5 / 202
+    assert (lost.headline.drop, lost.headline.high) == pytest.approx((0.5, 0.5 + half), abs=1e-6)
+    assert half < 0.25 * 1.972 * (0.25 / 199) ** 0.5
+
+
+def test_a_base_that_guesses_has_nothing_to_lose():
+    """30 of 100 right among four candidates is not shown to be more than chance (Wilson from 21.9 %); 40 is (30.9)."""
+    for right, counts in ((30, False), (40, True)):
+        base = {"chosen": probed("chosen", "c" * right + "w" * (100 - right), chance=0.25)}
+        lost = compared(base, [probed("chosen", "w" * 100, "lora", chance=0.25)])
+        assert (lost.headline is not None) == counts
+        older = {"facts_by_choice": probed("facts_by_choice", base["chosen"].outcomes)}
+        assert (compared(older, [probed("facts_by_choice", "w" * 100, "lora")]).headline is not None) == counts
+
+
+def test_the_likelihood_of_texts_has_no_floor_of_shares():
+    """Three texts of 10 tokens that rise by 1, 2 and 3 nats: 0.2 a token, standard error 0.1 / sqrt(3), t with 2."""
+    base = {"general_text": Probed("general_text", "t", nats=[10.0] * 3, tokens=[10] * 3, kl=[0.0] * 3)}
+    after = Probed("general_text", "t", "lora", nats=[11.0, 12.0, 13.0], tokens=[10] * 3, kl=[0.0] * 3)
+    found = compared(base, [after]).likelihood
+    assert (found.increase, found.high) == pytest.approx((0.2, 0.2 + 4.302653 * 0.1 / 3**0.5))
+
+
 def test_changed_manner_is_told_apart_from_lost_knowledge():
     manner = compared(
         BASE, [probed("facts_by_choice", "c" * 10, "lora"), probed("public_facts", "w" * 9 + "c", "lora")], "lora"

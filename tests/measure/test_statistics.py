@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab.measure.statistics import compare, detectable_difference, holm, items_needed, mean_interval, wilson
+from lab.measure.statistics import compare, detectable_difference, holm, mean_interval, wilson
 
 
 def test_wilson_against_scipy():
@@ -62,26 +62,14 @@ def test_detectable_difference_by_hand():
     assert detectable_difference(970) == pytest.approx(0.04498, abs=1e-4)
     assert detectable_difference(600, 120) > detectable_difference(600)
     assert detectable_difference(1) == 1.0
-
-
-def to_settle(c, margin=0.05, alpha=0.05):
-    return items_needed(
-        c.difference + margin, c.half_width(alpha), c.item_variance, c.seed_variance, c.total_variance, c.items
-    )
-
-
-def test_items_needed_would_settle():
-    rng = np.random.default_rng(2)
-    a, b = (rng.random(150) < 0.6).astype(float), (rng.random(150) < 0.6).astype(float)
-    comparison = compare([a], [b])
-    needed = to_settle(comparison)
-    room = comparison.difference + 0.05
-    assert (
-        needed is None
-        if room <= 0
-        else stats.norm.ppf(0.95) * math.sqrt(comparison.total_variance * 150 / needed) <= room + 1e-9
-    )
-    assert to_settle(compare([b * 0], [a])) is None
+    # Three arms: three pairs, 2.39398 in place of 1.95996.
+    assert detectable_difference(970, arms=3) == pytest.approx((2.39398 + 0.84162) * math.sqrt(0.25 / 970), abs=1e-5)
+    # Seeds: 2 * 0.03^2 / 3 beside 0.25 / 970, with (3 - 1) * 2 and 969 degrees of freedom.
+    seeds, item = 2 * 0.03**2 / 3, 0.25 / 970
+    degrees = (seeds + item) ** 2 / (seeds**2 / 4 + item**2 / 969)
+    expected = (stats.t.ppf(0.975, degrees) + stats.t.ppf(0.8, degrees)) * math.sqrt(seeds + item)
+    assert detectable_difference(970, seeds=3, deviation=0.03) == pytest.approx(expected)
+    assert detectable_difference(970, seeds=1, deviation=0.03) == 1.0, "one seed makes no claim"
 
 
 def simulate(rng, seeds, groups, size, seed_sd, item_sd, shift=0.0):

@@ -73,8 +73,9 @@ def _trained(name: str, rate: float, rank: int, size: int, seed: int) -> Cell:
 
 def rare_studies() -> dict[str, tuple[Study, str]]:
     """Several machines, a search elsewhere, an arm that the base can't serve, a run unfinished, nothing of use, content
-    without form, another model beside: each with a piece of what must be said."""
-    studies = {name: rich_study() for name in ("elsewhere", "unfit", "unfinished", "useless", "formless", "form")}
+    without form, one seed, equal costs, another model beside: each with a piece of what must be said."""
+    names = ("elsewhere", "unfit", "unfinished", "useless", "formless", "form", "one seed", "one seed, close", "alike")
+    studies = {name: rich_study() for name in names}
     studies["elsewhere"].cells[0].machine = "another"
     settings = {"context": {"name": "none"}, "weights": {"name": "lora"}}
     trial = Trial(0, settings, 0.5, adaptation="a", seconds=70.0, machine="third")
@@ -94,7 +95,22 @@ def rare_studies() -> dict[str, tuple[Study, str]]:
         rag = cell.method == "rag"
         cell.parts = {"content": [1.0] * 399 + [0.5] if rag else cell.correct}
         cell.outcomes = "w" * 300 + "c" * 100 if rag else cell.outcomes
+    for name in ("one seed", "one seed, close"):
+        studies[name].cells = [c for c in studies[name].cells if c.seed == 0]
+    studies["one seed, close"].items = studies["one seed, close"].items[:40]
+    studies["one seed, close"].groups = studies["one seed, close"].groups[:40]
+    for n, cell in enumerate(studies["one seed, close"].cells):
+        cell.outcomes = outcomes(0.6, 40, n)
+    for cell in studies["alike"].cells:
+        # Two arms with the same seconds but for what a repeat would change; the dearer one is right more often.
+        cell.usage["seconds"] = {"rag": 0.195, "rag_lora": 0.2}.get(cell.method, 0.9) * (1 + 0.05 * cell.seed)
+        cell.usage["training_seconds"] = 0.0
+        if cell.method in ("rag", "rag_lora"):
+            cell.outcomes = outcomes(0.8 if cell.method == "rag" else 0.82, 400, 5)
     says = {
+        "one seed": "leads, with one seed, which is no verdict: right on",
+        "one seed, close": "is not shown.",
+        "alike": "costs the same within the error of the costs",
         "formless": "but the content is there: rag is right on 0.0 % of the test items, and 61.0 % of its completions",
         "form": "It wins by form, not by knowledge: 99.8 % of the completions of rag hold the right content",
         "elsewhere": "Searched on another machine",

@@ -53,6 +53,7 @@ def require_same(engine, shown, settings):
     wanted = verdict(shown, settings)
     got = engine.call("verdict", shown.as_json(), asdict(settings))
     assert said(got) == (wanted.chosen, wanted.sentence, wanted.reasons, wanted.would_change), settings
+    assert got["leader"] == wanted.leader
     for mine, arm in zip(got["arms"], wanted.arms, strict=True):
         money = [mine[k] for k in ("monthly_usd", "making_usd", "updates_usd", "requests_usd", "people_usd")]
         wanted_money = [arm.monthly_usd, arm.making_usd, arm.updates_usd, arm.requests_usd, arm.people_usd]

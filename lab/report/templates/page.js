@@ -43,10 +43,11 @@ function update() {
   if (byId("rank-value")) byId("rank-value").textContent = where.rank === null ? "chosen on validation" : "rank " + where.rank;
   byId("requests-value").textContent = whole(settings.monthly_requests) + " a month";
   byId("margin-value").textContent = points(settings.margin);
-  byId("sentence").textContent = (decision.provisional ? "Provisional: " : "") + decision.sentence;
+  byId("sentence").textContent = decision.sentence;
   fill(byId("reasons"), [...decision.reasons, ...decision.would_change.map((c) => "What would change it: " + c)].map((text) => make("li", text)));
+  fill(byId("notes"), shown.notes.map((text) => make("li", text)));
   fill(byId("arms"), decision.arms.map((a) => row([
-    a.label, percent(a.accuracy), `${percent(a.low)} to ${percent(a.high)}`, ...study.parts.map((p) => (p in a.parts ? percent(a.parts[p]) : "")),
+    a.label, percent(a.accuracy), `${percent(a.low)} to ${percent(a.high)}${a.one_seed ? ", one seed" : ""}`, ...study.parts.map((p) => (p in a.parts ? percent(a.parts[p]) : "")),
     ...(study.recalls ? [Object.entries(a.recall).map(([k, v]) => `@${k} ${percent(v)}`).join(" ")] : []),
     a.prompt_tokens.toFixed(0), a.seconds_per_request.toFixed(4), a.fixed_seconds.toFixed(0), money(a.monthly_usd)], a.label === decision.chosen)));
   fill(byId("pairs"), shown.pairs.map((p) => {

@@ -11,11 +11,19 @@ function percent(share) { return tenth(100 * share) + " %"; }
 function points(share) { return tenth(100 * share) + " points"; }
 function signed(share) { const text = tenth(100 * share); return share >= 0 && text[0] !== "-" ? "+" + text : text; }
 function whole(number) { return Math.round(number).toLocaleString("en-US"); }
+function usd(amount) {
+  const even = amount % 0.5 === 0.125 ? amount - 0.001 : amount;
+  return amount >= 0.01 ? even.toFixed(2).replace(/\B(?=(\d{3})+\.)/g, ",") + " USD" : "less than 0.01 USD";
+}
 function bareNumber(number) { return String(Number(number.toPrecision(6))); }
+
+function minutes(seconds) {
+  return seconds < 90 ? `${seconds.toFixed(0)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
 
 class Bounds {
   constructor(shown, settings, eligible) {
-    this.margin = settings.margin; this.items = shown.items; this.level = Math.max(1, eligible - 1);
+    this.shown = shown; this.margin = settings.margin; this.level = Math.max(1, eligible - 1);
     this.pairs = new Map(shown.pairs.map((p) => [p.first + "\n" + p.second, p]));
   }
   pair(first, second) {
@@ -26,17 +34,28 @@ class Bounds {
     const [p, sign] = this.pair(first, second);
     return sign * p.difference - p.half_widths[this.level - 1] > -this.margin;
   }
-  itemsNeeded(first, second) {
-    const [p, sign] = this.pair(first, second), room = sign * p.difference + this.margin;
-    if (room <= 0) return null;
-    const left = (room / (p.half_widths[this.level - 1] / Math.sqrt(p.total_variance))) ** 2 - p.seed_variance;
-    return left <= 0 ? null : Math.min(1000000, Math.max(this.items + 1, Math.ceil(this.items * p.item_variance / left)));
+  // Chance that after a plan some arm is shown to be no worse than every other.
+  settles(eligible, plan) {
+    const steps = this.shown.moves[plan], rooms = eligible.map((a) => eligible.map((b) => {
+      if (a === b) return null;
+      const [p, sign] = this.pair(a, b);
+      return sign * p.difference + this.margin - p.foreseen[plan][this.level - 1];
+    }));
+    const settled = rule.draws.filter((draw) => {
+      const moved = eligible.map((a, n) => draw[n % draw.length] * steps[a.label]);
+      return rooms.some((row, a) => row.every((room, b) => room === null || room + moved[a] - moved[b] > 0));
+    });
+    return settled.length / rule.draws.length;
   }
   inWords(first, second) {
     const [p, sign] = this.pair(first, second), low = sign > 0 ? p.low : -p.high, high = sign > 0 ? p.high : -p.low;
     return `${first.label} is ${points(Math.abs(p.difference))} ${sign * p.difference >= 0 ? "better" : "worse"} than ${second.label} (95 % interval ${signed(low)} to ${signed(high)})`;
   }
-  seedsMatter(first, second) { return this.pair(first, second)[0].seed_variance > 0; }
+  // Of the second, against the first: how many right answers fewer or more; empty where they differ by less than one.
+  answers(first, second, requests) {
+    const [p, sign] = this.pair(first, second), lost = sign * p.difference * requests;
+    return Math.abs(lost) < 1 ? "" : ` and gives ${whole(Math.abs(lost))} ${lost > 0 ? "fewer" : "more"} right answers of ${whole(requests)}`;
+  }
 }
 
 // The arithmetic of lab/measure/cost.py.
@@ -77,6 +96,14 @@ function lineOf(arm, settings) {
   return { label: arm.label, atRest: monthlyUsd(arm, flat, 0).total, each: requestUsd(arm, flat), atRestVariance: (arm.fixed_error * hour / flat.months) ** 2,
     eachVariance: flat.hosting === "api" ? 0 : (arm.seconds_error * hour) ** 2 };
 }
+// Whether two arms' monthly costs lie within the error of their difference.
+function costsAlike(first, second, settings) {
+  const requests = settings.monthly_requests, variance = (arm) => {
+    const own = pricesOf(arm, settings), line = lineOf(arm, settings);
+    return line.atRestVariance + (own.hosting === "dedicated" ? 0 : requests ** 2 * line.eachVariance);
+  };
+  return Math.abs(first.monthly_usd - second.monthly_usd) <= rule.z * Math.sqrt(variance(first) + variance(second));
+}
 function breakEven(first, second, settings) {
   const a = lineOf(first, settings), b = lineOf(second, settings), savedAtRest = b.atRest - a.atRest, savedEach = a.each - b.each;
   const [low, high] = fieller(savedAtRest, a.atRestVariance + b.atRestVariance, savedEach, a.eachVariance + b.eachVariance);
@@ -111,38 +138,85 @@ function most(arms, value) { return arms.reduce((a, b) => (value(b) > value(a) ?
 function verdict(shown, settings) {
   const measured = shown.arms.map((a) => result(a, settings));
   const arms = [...measured].sort((a, b) => b.accuracy - a.accuracy);
-  const decision = (chosen, sentence, reasons, would_change) => ({ chosen, sentence, reasons, would_change, arms, provisional: shown.provisional });
+  const decision = (chosen, sentence, reasons, would_change, leader = "") =>
+    ({ chosen, sentence, reasons, would_change, arms, provisional: shown.provisional, leader });
   if (shown.unfinished) return decision("", `The run is not finished: ${shown.unfinished}.`, ["Run the same lab decide command again: it goes on where it stopped."], []);
   const eligible = measured.filter((a) => !a.excluded);
   if (!eligible.length) return decision("", "No arm lies within the limits.", leftOut(arms), ["Other limits."]);
-  if (Math.max(...arms.map((a) => a.high)) < rule.useless) return decision("", ...useless(arms));
+  const highest = Math.max(...eligible.map((a) => a.high));
+  if (highest < rule.useless) return decision("", ...useless(arms));
   const bounds = new Bounds(shown, settings, eligible.length);
   const tokens = (a) => a.prompt_tokens + a.completion_tokens, comparable = isComparable(arms, settings);
   const ordered = [...eligible].sort((a, b) => (comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
   const closeEnough = ordered.filter((a) => eligible.every((b) => b === a || bounds.noWorse(a, b)));
-  const chosen = closeEnough.find(ofUse);
-  if (!chosen && closeEnough.length) return decision("", ...useless(arms));
-  if (!chosen) return decision("", ...undecided(eligible, arms, bounds, settings));
-  let sentence = `Take ${chosen.label}: right on ${percent(chosen.accuracy)} of the test items (${percent(chosen.low)} to ${percent(chosen.high)})`;
+  const useful = closeEnough.filter(ofUse), oneSeed = eligible.filter((a) => a.one_seed);
+  if (closeEnough.length && !useful.length) return decision("", ...useless(arms));
+  if (!useful.length && !oneSeed.length) return decision("", ...undecided(eligible, arms, bounds, settings));
+  const alike = useful.filter((a, place) => (comparable ? costsAlike(useful[0], a, settings) : place === 0));
+  const best = most(eligible, (a) => a.accuracy), chosen = alike.length ? most(alike, (a) => a.accuracy) : best;
+  let sentence = `right on ${percent(chosen.accuracy)} of the test items (${percent(chosen.low)} to ${percent(chosen.high)})`;
   if (eligible.length === 1) sentence += ", the only arm within the limits.";
+  else if (!useful.includes(chosen)) sentence += `; that no other is better by more than ${points(settings.margin)} is not shown.`;
+  else if (chosen !== useful[0]) sentence += `; ${useful[0].label} costs the same within the error of the costs, and is right less often.`;
   else if (chosen !== ordered[0]) sentence += `; nothing cheaper is shown to come within ${points(settings.margin)} of the best.`;
   else sentence += `, the cheapest arm, and no other is better by more than ${points(settings.margin)}.`;
-  if (Math.max(...arms.map((a) => a.high)) < rule.poor) sentence += ` But none does the task well: the best is right on ${percent(arms[0].accuracy)}.`;
-  return decision(chosen.label, sentence, reasonsFor(chosen, ordered, arms, bounds, settings, comparable), wouldChange(chosen, eligible, bounds, settings, comparable));
+  sentence += answersLost(chosen, best, settings, comparable);
+  if (highest < rule.poor) sentence += ` But none does the task well: the best is right on ${percent(best.accuracy)}.`;
+  const reasons = reasonsFor(chosen, ordered, useful, arms, bounds, settings, comparable);
+  if (oneSeed.length) return decision("", `${chosen.label} leads, with one seed, which is no verdict: ${sentence}`, reasons, [confirm(oneSeed)], chosen.label);
+  return decision(chosen.label, `Take ${chosen.label}: ${sentence}`, reasons, wouldChange(chosen, eligible, bounds, settings, comparable));
 }
 
+// What would make a verdict of a leader.
+const confirm = (oneSeed) => `Two more draws of the training sample for ${oneSeed.map((a) => a.label).join(", ")} (lab decide with --seeds 3): how much another draw moves them was not measured.`;
+
+// What the money that is saved against the most accurate arm costs in answers; empty where nothing is lost.
+function answersLost(chosen, best, settings, comparable) {
+  const more = (best.accuracy - chosen.accuracy) * settings.monthly_requests;
+  if (more < 1 || !comparable) return "";
+  return ` ${best.label} would answer ${whole(more)} more of ${whole(settings.monthly_requests)} requests a month right, for ${usd(best.monthly_usd - chosen.monthly_usd)} more.`;
+}
+
+// lab/measure/settling.py: the plans that the study could grow to, each with its chance of settling and its price; the cheapest first.
+function waysToSettle(eligible, bounds, settings) {
+  const shown = bounds.shown;
+  const found = shown.plans.map((plan, place) => {
+    const seconds = eligible.reduce((sum, arm) => {
+      const rows = arm.seeded ? plan.seeds : 1, before = arm.seeded ? shown.seeds : 1;
+      return sum + (rows - before) * arm.training_seconds + (rows * plan.items - before * shown.items) * arm.seconds_per_request;
+    }, 0);
+    const people = Math.max(0, plan.items - shown.items_at_hand) * settings.minutes_a_label / 60 * settings.people_usd_per_hour;
+    return settling(plan, bounds.settles(eligible, place), seconds * settings.price_per_hour_usd / 3600 + people, seconds, shown);
+  });
+  return found.sort((a, b) => a.usd - b.usd || a.seconds - b.seconds);
+}
+function settling(plan, chance, money, seconds, shown) {
+  const told = [], moreSeeds = plan.seeds > shown.seeds, moreItems = plan.items > shown.items;
+  if (moreSeeds) told.push(`${plan.seeds} draws of the training sample instead of ${shown.seeds}`);
+  if (moreItems) told.push(`${whole(plan.items)} test items instead of ${whole(shown.items)}`);
+  return { plan, chance, usd: money, seconds, moreSeeds, moreItems, words: told.join(" and "), likely: `with a chance of about ${5 * Math.round(20 * chance)} %`, cost: `about ${minutes(seconds)}, ${usd(money)}` };
+}
+// The cheapest way, and the cheapest of the other kind (seeds alone, or items alone) where there is one.
+function distinct(ways) {
+  const [first] = ways, alone = (w) => w.moreSeeds !== w.moreItems, same = (w) => w.moreSeeds === first.moreSeeds && w.moreItems === first.moreItems;
+  return [first, ...ways.filter((w) => alone(w) && !same(w)).slice(0, 1)];
+}
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
 function undecided(eligible, arms, bounds, settings) {
-  const needed = (arm) => {
-    const counts = eligible.filter((b) => b !== arm && !bounds.noWorse(arm, b)).map((b) => bounds.itemsNeeded(arm, b));
-    return counts.includes(null) ? null : Math.max(...counts);
-  };
   const best = most(eligible, (a) => a.accuracy);
   const close = eligible.filter((b) => b !== best && !bounds.noWorse(best, b));
   const reasons = close.map((b) => bounds.inWords(best, b) + `; a loss of more than ${points(settings.margin)} can't be ruled out`).concat(eligible.filter(failsByForm).map(heldBackByForm), leftOut(arms));
-  const counts = eligible.map(needed).filter((n) => n !== null), items = counts.length ? Math.min(...counts) : null;
-  const more = items ? `about ${whole(items)} test items (there are ${whole(bounds.items)}) would settle it if the differences stay as they are` : "no number of items would settle it if the differences stay as they are";
-  const change = [more[0].toUpperCase() + more.slice(1) + "."];
-  if (eligible.some((a, n) => eligible.slice(n + 1).some((b) => bounds.seedsMatter(a, b)))) change.push("More seeds would narrow the intervals as well: the training sample makes a difference.");
+  const ways = waysToSettle(eligible, bounds, settings), likely = ways.filter((w) => w.chance >= rule.enough);
+  let more, change;
+  if (likely.length) {
+    more = `${likely[0].words} would settle it ${likely[0].likely}`;
+    change = distinct(likely).map((w) => `${capital(w.words)} (${w.cost}): settles it ${w.likely}.`);
+  } else {
+    const likeliest = most(ways, (w) => w.chance);
+    more = `even ${likeliest.words} would settle it only ${likeliest.likely}`;
+    change = [`${capital(more)} (${likeliest.cost}): the arms lie too close to tell apart.`];
+  }
   change.push(`A margin above ${points(settings.margin)} would accept more arms.`);
   return [`Undecided between ${[best, ...close].map((a) => a.label).join(" and ")}: ${more}.`, reasons, change];
 }
@@ -152,14 +226,15 @@ const range = (a) => `(${percent(a.low)} to ${percent(a.high)})`;
 function ofUse(a) { return a.accuracy > 0 && a.high >= rule.useless; }
 function failsByForm(a) { return a.content !== null && a.content >= rule.useless && a.content - a.accuracy >= rule.form; }
 const heldBackByForm = (a) => `${percent(a.content)} of the completions of ${a.label} hold the right content, and ${percent(a.accuracy)} are counted as right. A cheaper cure may be to ${rule.cures}.`;
-function useless(arms) {
+function useless(measured) {
+  const arms = measured.filter((a) => !a.excluded), out = leftOut(measured);
   const share = (a) => `${a.label} is right on ${percent(a.accuracy)} ${range(a)}`, formless = arms.filter(failsByForm), best = arms[0];
   if (!formless.length)
-    return [`None of the arms does this task: the best, ${best.label}, is right on ${percent(best.accuracy)} of the test items ${range(best)}.`, arms.slice(1).map((a) => share(a) + "."),
+    return [`None of the arms${out.length ? " within the limits" : ""} does this task: the best, ${best.label}, is right on ${percent(best.accuracy)} of the test items ${range(best)}.`, arms.slice(1).map((a) => share(a) + ".").concat(out),
       ["A larger base model or more labelled examples: with these no way of using the model is of use."]];
   const fullest = most(formless, (a) => a.content);
   const reasons = formless.filter((a) => a !== fullest).map((a) => `${share(a)}; ${percent(a.content)} of its completions hold the right content.`)
-    .concat(arms.filter((a) => !formless.includes(a)).map((a) => share(a) + "."));
+    .concat(arms.filter((a) => !formless.includes(a)).map((a) => share(a) + "."), out);
   return [`No arm answers in the form that counts, but the content is there: ${fullest.label} is right on ${percent(fullest.accuracy)} of the test items, and `
     + `${percent(fullest.content)} of its completions hold the right content.`, reasons, [`Cheaper than another model: ${rule.cures}; or train on the form.`]];
 }
@@ -174,15 +249,20 @@ function formAlone(chosen, arms, margin) {
 
 const leftOut = (arms) => arms.filter((a) => a.excluded).map((a) => `${a.label}: ${a.excluded}.`);
 
-function reasonsFor(chosen, ordered, arms, bounds, settings, comparable) {
+// Why each other arm is not taken: what it costs, and what it would lose.
+function reasonsFor(chosen, ordered, useful, arms, bounds, settings, comparable) {
   const reasons = [];
   ordered.forEach((other, place) => {
     if (other === chosen) return;
-    if (place < ordered.indexOf(chosen)) {
+    const saved = chosen.monthly_usd - other.monthly_usd;
+    if (place < ordered.indexOf(chosen) && useful.includes(chosen) && useful.includes(other))
+      reasons.push(`${bounds.inWords(chosen, other)}; it costs the same within the error of the costs.`);
+    else if (place < ordered.indexOf(chosen)) {
       const above = ordered.filter((b) => b !== other && !bounds.noWorse(other, b));
       const but = above.length ? `may be more than ${points(settings.margin)} worse than ${most(above, (b) => b.accuracy).label}` : "is right too seldom to be of use";
-      reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper, but ${but}.`);
-    } else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.`);
+      reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper${comparable ? ` by ${usd(saved)} a month` : ""}, but ${but}.`);
+    } else if (comparable) reasons.push(`${bounds.inWords(chosen, other)}; it costs ${usd(-saved)} more a month${bounds.answers(chosen, other, settings.monthly_requests)}.`);
+    else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.`);
   });
   reasons.push(...formAlone(chosen, arms, settings.margin), ...leftOut(arms));
   const elsewhere = arms.filter((a) => a.elsewhere_seconds > 0).map((a) => `${a.label} ${a.elsewhere_seconds.toFixed(0)} s`);

@@ -1,0 +1,120 @@
+"""What a study's numbers are of: the mean over draws of the training sample, or the one adapter that goes live.
+
+``notes(study, arms, size)`` says it in sentences, with what the draws have in common and what so few of them leave
+open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import NormalDist
+
+from lab.measure.arms import Arm
+from lab.measure.statistics import CONFIDENCE, wilson
+from lab.measure.words import percent, points
+from lab.study import Cell, Study
+
+OVERLAP = 0.5
+"""Share of examples that two draws have in common from which on it is told."""
+POWERFUL = NormalDist().inv_cdf(0.8)
+COLLAPSE = 0.2
+"""Below the best seed's validation accuracy by this much, and clearly so, a training counts as collapsed."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """The one of an arm's draws that would go live: the best by validation, the first of equals."""
+
+    seed: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def live_of(arm: Arm) -> Live | None:
+    """None for an arm with one draw, or without validation."""
+    if not arm.is_seeded or len(arm.cells) < 2 or any(c.validation is None for c in arm.cells):
+        return None
+    best = max(arm.cells, key=lambda c: (c.validation, -c.seed))
+    groups = len(set(arm.groups))
+    return Live(best.seed, best.accuracy, *wilson(best.accuracy * groups, groups))
+
+
+def collapsed(arm: Arm) -> list[Cell]:
+    """Draws whose training went wrong as validation shows it; they pull the mean down and never go live."""
+    known = [c for c in arm.cells if c.validation is not None and c.adaptation]
+    best = max((c.validation for c in known), default=0.0)
+    return [c for c in known if best - c.validation > max(COLLAPSE, best / 2)]
+
+
+def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
+    """Sentences for the reader of a verdict at one data size."""
+    seeds = max((len(a.cells) for a in arms if a.is_seeded), default=1)
+    if seeds < 2:
+        return []
+    told = [f"Accuracies are means over {seeds} draws of the training sample, for arms that learn from one."]
+    live = [(a, found) for a in arms if a.cells[0].adaptation and (found := live_of(a))]
+    if live:
+        each = "; ".join(
+            f"{a.label} {percent(found.accuracy)} ({percent(found.low)} to {percent(found.high)})" for a, found in live
+        )
+        told.append(f"The adapter that goes live is the best of the draws by validation. On the test items: {each}.")
+    told += [text for a in arms if (text := _searched(study, a))]
+    labelled = study.task.get("train", 0) + study.task.get("validation", 0)
+    if size and labelled and size / labelled > OVERLAP:
+        told.append(
+            f"Two draws of {size:,} of the {labelled:,} labelled items share about {percent(size / labelled)} of them: "
+            "the intervals tell of draws from these labels, and less of labels that are still to come."
+        )
+    trained = [a for a in arms if a.cells[0].adaptation]
+    fallen = [(a, c) for a in trained for c in collapsed(a)]
+    told += [
+        f"The training of {a.label} with seed {c.seed} collapsed ({percent(c.validation)} on validation); it counts in "
+        "the mean, and does not go live."
+        for a, c in fallen
+    ]
+    if trained and not fallen:
+        # The largest rate of failure that so many clean draws of one arm do not rule out.
+        open_rate = 1 - (1 - CONFIDENCE) ** (1 / seeds)
+        told.append(
+            f"No training collapsed. {seeds} clean ones of an arm leave open that up to {percent(open_rate)} of its "
+            "trainings do; a collapse shows on validation, before anything goes live."
+        )
+    return told
+
+
+def _searched(study: Study, arm: Arm) -> str:
+    """Where the search's own training is one of the draws: it was chosen among several, and so lies a little high."""
+    tried = {t.adaptation for c in study.choices_of(arm.name) if len(c.trials) > 1 for t in c.trials if t.adaptation}
+    own = [c for c in arm.cells if c.adaptation in tried]
+    later = [c for c in arm.cells if c.adaptation not in tried]
+    if not own or not later:
+        return ""
+    first = math.fsum(c.accuracy for c in own) / len(own)
+    rest = math.fsum(c.accuracy for c in later) / len(later)
+    return (
+        f"Seed {own[0].seed} of {arm.label} is the training that the search chose, no fresh draw: {percent(first)}, "
+        f"the others {percent(rest)}."
+    )
+
+
+def detectable_now(arms: Sequence[Arm], items: int) -> str:
+    """The smallest difference that a study like this one finds, by its own variances; empty for one arm."""
+    pairs = list(combinations(arms, 2))
+    if not pairs:
+        return ""
+    ordered = sorted(arms, key=lambda a: -a.accuracy)[:3]
+    level = 0.5 * (1 - CONFIDENCE) / len(pairs)
+    found = []
+    for a, b in combinations(ordered, 2):
+        c = a.against(b)
+        by_kind = c.item_variance + (c.draws.variance if c.draws else 0.0)
+        found.append(c.claim_half_width(level) + POWERFUL * math.sqrt(max(c.total_variance, by_kind)))
+    middle = points(sorted(found)[len(found) // 2])
+    return (
+        f"Between the best arms a true difference of about {middle} would be found with {items:,} items (80 % power, "
+        f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''})."
+    )
