@@ -123,7 +123,7 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
         return decision("", "No arm lies within the limits.", _left_out(arms), ["Other limits."])
     if max(a.high for a in eligible) < USELESS:
         return decision("", *_useless(arms))
-    bounds = Bounds(shown, settings, len(eligible))
+    bounds = Bounds(shown, settings, len(eligible) + sum(bool(a.dropped) for a in arms))
     in_seconds = comparable(arms, settings)
     ordered = sorted(eligible, key=lambda a: _cost_order(a, in_seconds))
     close_enough = [a for a in ordered if all(bounds.no_worse(a, b) for b in eligible if b is not a)]
@@ -136,7 +136,10 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
         return decision("", *_undecided(eligible, arms, bounds, settings))
     alike = [a for a in useful if in_seconds and _cost_alike(useful[0], a, settings)] or useful[:1]
     chosen = max(alike or eligible, key=lambda a: a.accuracy)
-    if len(eligible) == 1:
+    raced = [a for a in arms if a.dropped]
+    if len(eligible) == 1 and raced:
+        why = f"; every other arm was shown to be more than {points(settings.margin)} worse and left the race."
+    elif len(eligible) == 1:
         why = ", the only arm within the limits."
     elif chosen not in useful:
         why = f"; that no other is better by more than {points(settings.margin)} is not shown."
@@ -201,7 +204,7 @@ def _answers_lost(chosen: ArmResult, eligible: list[ArmResult], settings: Settin
 def _result(arm: ArmEvidence, settings: Settings) -> ArmResult:
     """The arm with its monthly cost, and marked where a limit or the base model rules it out."""
     cost = monthly_usd(arm.used, settings.prices_of(arm), settings.monthly_requests)
-    excluded = arm.unfit
+    excluded = arm.unfit or arm.dropped
     if (
         not excluded
         and settings.latency_limit_seconds is not None

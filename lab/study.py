@@ -21,6 +21,10 @@ FAILED = -1.0
 """Accuracy of a trial whose training failed."""
 
 
+UNASKED = "-"
+"""Letter of an item that an arm was not asked: it had left the race."""
+
+
 def right(outcomes: str) -> list[float]:
     """1.0 or 0.0 an item."""
     return [1.0 if o == "c" else 0.0 for o in outcomes]
@@ -54,9 +58,10 @@ class Cell:
     machine: str = ""
     """Where the seconds were measured."""
     outcomes: str = ""
-    """One letter an item, in the order of ``Study.items``:
-    c(orrect) w(rong) m(alformed) t(runcated) r(efused) e(rror)."""
-    parts: dict[str, list[float]] = field(default_factory=dict)
+    """One letter an item, in the order of ``Study.items``: c(orrect) w(rong) m(alformed) t(runcated) r(efused)
+    e(rror), and ``-`` for an item that was not asked."""
+    parts: dict[str, list[float | None]] = field(default_factory=dict)
+    """Partial scores an item; None for an item that was not asked."""
     validation: float | None = None
     """Accuracy on the arm's own validation items."""
     validation_evaluation: str = ""
@@ -72,9 +77,14 @@ class Cell:
         return right(self.outcomes)
 
     @property
+    def asked(self) -> int:
+        """Items that were asked."""
+        return len(self.outcomes) - self.outcomes.count(UNASKED)
+
+    @property
     def accuracy(self) -> float:
-        """Share of correct items."""
-        return sum(self.correct) / len(self.outcomes)
+        """Share of correct items among those asked."""
+        return sum(self.correct) / self.asked
 
 
 @dataclass

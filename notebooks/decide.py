@@ -20,7 +20,7 @@ with app.setup(hide_code=True):
     from lab.decide import Settings, verdict
     from lab.flow.looks import note_test_look
     from lab.flow.methods import default_methods, presets
-    from lab.live import jobs, study_charts, task_charts, views
+    from lab.live import doubts, jobs, study_charts, task_charts, views
     from lab.live.charts import live
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf, missing
@@ -210,7 +210,7 @@ def _(forgetting, free_rank, latency, margin, months, price, rank, requests, sha
 @app.cell(hide_code=True)
 def _():
     look_at = mo.ui.dropdown(
-        ["By data size", "Against cost", "Numbers", "Pairs", "Passages"],
+        ["By data size", "Against cost", "Is this right?", "Numbers", "Pairs", "Passages"],
         value="By data size",
         label="Look at the arms",
         allow_select_none=False,
@@ -220,7 +220,9 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _(at_rank, decision, look_at, study):
+def _(at_rank, decision, look_at, size, study):
+    decision_size = int(size.value) if study.sizes() else None
+
     def growth():
         return (
             live(size_chart, size_rows(study, Looks.of(study), at_rank), Looks.of(study), tuple(study.sizes()))
@@ -275,6 +277,18 @@ def _(at_rank, decision, look_at, study):
                     "Up is better, left is cheaper, at the settings above. Money is measured seconds times your price."
                 ),
                 live(cost_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen)),
+            ]
+        ),
+        "Is this right?": lambda: mo.vstack(
+            [
+                live(doubts.race_chart, races)
+                if (races := doubts.race_rows(study))
+                else mo.md("This study measured a whole grid: no arm was dropped on the way."),
+                mo.md("Each draw of the training sample alone: which arm would it have put first?"),
+                mo.ui.table(
+                    doubts.seed_rows(study, decision_size, at_rank, decision), selection=None, pagination=False
+                ),
+                mo.md("\n".join(f"- What would change it: {escaped(c)}" for c in decision.would_change) or ""),
             ]
         ),
         "Numbers": lambda: mo.ui.table(numbers(), selection=None, pagination=False),
@@ -349,6 +363,7 @@ def _(pick_model, pick_task, rank, run, size, study, wanted):
         str(size.value),
         "--seeds",
         str(SEEDS),
+        "--full-grid",
     ]
     mo.vstack(
         [

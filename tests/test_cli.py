@@ -110,7 +110,12 @@ def test_import_check_and_decide_end_to_end(lab, tmp_path):
     )
     assert status == 0, err
     text = " ".join(out.split())
-    assert "Forecast: about" in text and "Smallest difference" in text and "report/report.html" in text
+    assert (
+        "Forecast: " in text
+        and "as a race (the whole grid of " in text
+        and "Smallest difference" in text
+        and "report/report.html" in text
+    )
     assert "Decision:" in text or "Undecided" in text
     page = (tmp_path / "report" / "report.html").read_text()
     assert "Content-Security-Policy" in page and "lab decide q --methods zero_shot,few_shot,rag" in page

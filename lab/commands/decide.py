@@ -46,6 +46,13 @@ def decide(
     sizes: Annotated[str, typer.Option(help="labelled examples (train + validation); all by default")] = "",
     items: Annotated[int, typer.Option(help="of a large test set a fixed random part of so many items; 0: all")] = 0,
     seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 3,
+    race: Annotated[
+        bool,
+        typer.Option(
+            "--race/--full-grid",
+            help="drop arms that are clearly worse early, give more items and draws to the rest; or measure everything",
+        ),
+    ] = True,
     budget: Annotated[str, typer.Option(help="drop cells, dearest first, until the forecast fits: 20m, 2h")] = "",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -129,12 +136,13 @@ def decide(
     show_findings(console, findings)
     _warn_of_long_items(bench)
     _look_ahead(bench, plan, asked, budget_seconds)
-    show_plan(console, plan, settings.price_per_hour_usd)
+    show_plan(console, plan, settings.price_per_hour_usd, len(read.test) if race else 0)
     if plan_json:
         console.print_json(data=_plan_json(plan, settings), indent=None)
     if plan_only or plan_json:
         return
-    study = _run(bench, plan, findings, asked, command, _Keeper(bench, command, out, redact), job, allow_leak)
+    keep = _Keeper(bench, command, out, redact)
+    study = _run(bench, plan, findings, asked, command, keep, job, allow_leak, settings if race else None)
     _conclude(bench, study, settings, command, out, redact, allow_scorer_code)
     if job:
         (job / "finished").touch()
@@ -222,12 +230,21 @@ def cells_in(path: Path) -> int:
 
 
 def _run(
-    bench: Bench, plan: Plan, findings, asked, command: str, keep: _Keeper, job: Path | None, allow_leak: bool
+    bench: Bench,
+    plan: Plan,
+    findings,
+    asked,
+    command: str,
+    keep: _Keeper,
+    job: Path | None,
+    allow_leak: bool,
+    raced: Settings | None,
 ) -> Study:
-    """All cells of the plan, with progress."""
+    """All cells of the plan, or those that a race under these settings needs, with progress."""
     from lab.commands.progress import JobProgress, TerminalProgress
     from lab.flow.looks import count_test_looks
     from lab.flow.probing import NEEDED, abilities
+    from lab.flow.race import Race
     from lab.flow.runner import Runner
 
     if job:
@@ -235,7 +252,8 @@ def _run(
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with JobProgress(console, plan, job) if job else TerminalProgress(console, plan) as progress:
         runner = Runner(bench, asked, progress)
-        study = runner.run(plan, findings, abilities(runner.prober, NEEDED), keep)
+        course = Race(runner, plan, raced, keep).run if raced else None
+        study = runner.run(plan, findings, abilities(runner.prober, NEEDED), keep, course)
     study.settings |= {
         "command": command,
         "allow_leak": allow_leak,

@@ -91,6 +91,10 @@ class TerminalProgress(Bars):
         )
         self.one_more()
 
+    def looked(self, words: str) -> None:
+        """A line for a look of the race."""
+        self.console.print(f"  [bold]look[/bold] {words}", highlight=False)
+
     @property
     def left(self) -> float:
         """Seconds to go: the forecast of what is left, in the pace measured so far."""

@@ -22,8 +22,9 @@ def show_findings(console: Console, findings: Sequence[Finding]) -> None:
         console.print(f"[{STYLE[f.level]}]{f.level:<8}[/] {_plain(f.text)}", highlight=False)
 
 
-def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0) -> None:
-    """What will be run, what it will take in time, money and memory, what a budget drops and what can be detected."""
+def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0, raced_items: int = 0) -> None:
+    """What will be run, what it will take in time, money and memory, what a budget drops and what can be detected;
+    ``raced_items``: test items of a race, 0 for a whole grid."""
     table = Table(title=None, box=None, pad_edge=False)
     for column in ("arm", "cells", "search", "cells take", "USD", "peak MB"):
         table.add_column(column, justify="left" if column == "arm" else "right")
@@ -40,11 +41,12 @@ def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0) -> 
             f"{peak / 1e6:.0f}" if peak else "",
         )
     console.print(table)
-    console.print(
-        f"Forecast: about {minutes(plan.total_seconds)} for {len(plan.cells)} cells; what is stored already takes no "
-        "time.",
-        highlight=False,
-    )
+    if raced_items:
+        low, high = (minutes(s) for s in plan.race_seconds(raced_items))
+        told = f"{low} to {high} as a race (the whole grid of {len(plan.cells)} cells: {minutes(plan.total_seconds)})"
+    else:
+        told = f"about {minutes(plan.total_seconds)} for {len(plan.cells)} cells"
+    console.print(f"Forecast: {told}; what is stored already takes no time.", highlight=False)
     between = sum(plan.middle_search_seconds.values())
     if between > 1:
         console.print(
@@ -91,7 +93,8 @@ def show_decision(console: Console, study: Study, decision: Decision) -> None:
         table.add_row(
             f"{mark} {arm.label}",
             f"{100 * arm.accuracy:.1f} %",
-            f"{100 * arm.low:.1f} to {100 * arm.high:.1f}" + (", one seed" if arm.one_seed else ""),
+            f"{100 * arm.low:.1f} to {100 * arm.high:.1f}"
+            + (", left" if arm.dropped else ", one seed" if arm.one_seed else ""),
             *values,
             f"{arm.prompt_tokens:.0f}",
             f"{arm.seconds_per_request:.3f}",

@@ -19,7 +19,7 @@ from lab.context.base import Context, Fitted, Tools
 from lab.files import digest
 from lab.flow.decoding import decoding_for, with_room
 from lab.flow.families import settings_of
-from lab.flow.latency import latencies
+from lab.flow.latency import TIMED, latencies
 from lab.flow.methods import Candidate
 from lab.flow.plan import PlannedCell
 from lab.models.likelihood import Encoded
@@ -46,6 +46,9 @@ class Progress:
 
     def finished(self, cell: PlannedCell, accuracy: float) -> None:
         """A cell has been measured."""
+
+    def looked(self, words: str) -> None:
+        """A race has looked at what it has."""
 
 
 @dataclass(frozen=True)
@@ -229,38 +232,50 @@ class Bench:
         return context.fit(self._scoped(size, seed), self.tools)
 
     def evaluate(
-        self, spec: RunSpec, split: str, items: tuple[Sample, ...] | None = None, context: Context | None = None
+        self,
+        spec: RunSpec,
+        split: str,
+        items: Sequence[Sample] | None = None,
+        context: Context | None = None,
+        begun: Entry | None = None,
     ) -> Entry:
         """Complete the items of a split (or these of it) and store the completions; the evaluation's entry.
 
-        Another ``context`` than the one it was trained with may stand in the prompts: gold passages, random ones.
+        Another ``context`` than the one it was trained with may stand in the prompts: gold passages, random ones. What
+        ``begun`` holds of the items is taken over with its seconds: an evaluation of fewer of them.
         """
         adaptation = self.adapt(spec)
         context = context or spec.candidate.context
-        samples = self.scoped(spec).split(split) if items is None else items
+        samples = self.scoped(spec).split(split) if items is None else tuple(items)
 
         def work(draft: Draft) -> dict[str, Any]:
             model, fitted, started = self.adapted(spec), self.fitted(spec, context), time.perf_counter()
-            fitted.prepare(list(samples))
-            asked = [(s.id, fitted.build(s)) for s in samples]
+            # Seconds of another machine are not added to: what it has begun is done again.
+            here = begun is not None and begun.record["made"]["machine"] == self.machine
+            known = {c.sample_id: c for c in read_completions(begun)} if here else {}
+            before = begun.record["result"] if here else {}
+            fresh = [s for s in samples if s.id not in known]
+            fitted.prepare(fresh)
+            asked = [(s.id, fitted.build(s)) for s in fresh]
             # Retrieved once, another arm's prompts cost no search any more: the first time is what a request costs.
-            pace = (time.perf_counter() - started) / len(asked)
-            fitted.seconds_a_sample = max(pace, fitted.seconds_a_sample)
+            pace = (time.perf_counter() - started) / max(1, len(asked))
+            fitted.seconds_a_sample = max(pace, fitted.seconds_a_sample, before.get("context_seconds", 0.0))
             self.progress.stage(f"{split}: {context.name} + {spec.candidate.weights.name}", len(asked))
             with PeakMemory(self.model.machine.device) as memory:
-                completions = model.complete(asked, self.decoding, self.progress.advance)
-            write_completions(draft.folder, completions)
+                known |= {c.sample_id: c for c in model.complete(asked, self.decoding, self.progress.advance)}
+            write_completions(draft.folder, [known[s.id] for s in samples])
             seconds = time.perf_counter() - started
             result = {
-                "items": len(asked),
-                "seconds": seconds,
+                "items": len(samples),
+                "seconds": seconds + before.get("seconds", 0.0),
                 "context_seconds": fitted.seconds_a_sample,
                 "index_seconds": fitted.index_seconds,
-                "peak_bytes": memory.bytes,
+                "peak_bytes": max(memory.bytes, before.get("peak_bytes", 0)),
                 "split": split,
             }
             if split == "test" and not context.is_control:
-                result |= self._latencies(spec, fitted, samples)
+                timed = {k: before[k] for k in TIMED if k in before}
+                result |= timed or self._latencies(spec, fitted, samples)
             draft.made = {"seconds": seconds}
             return result
 
@@ -314,9 +329,12 @@ class Bench:
 
     def is_stored(self, spec: RunSpec, split: str) -> bool:
         """Whether the spec's completions of a split are in the store."""
+        return self.store.find("evaluation", self.evaluation_key(spec, split)) is not None
+
+    def evaluation_key(self, spec: RunSpec, split: str) -> str:
+        """The key of the spec's completions of a whole split, stored or not."""
         adaptation, task = self.adaptation_key(spec), self.scoped(spec)
-        what = self._evaluation(spec.candidate.context, task, adaptation, task.split(split))
-        return self.store.find("evaluation", key_of(what)) is not None
+        return key_of(self._evaluation(spec.candidate.context, task, adaptation, task.split(split)))
 
     # What forecasts ask
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.context.base import Offer
 from lab.flow.methods import Method, method
+from lab.measure.racing import FIRST, MORE_DRAWS
 from lab.schema import LabError
 from lab.tasks.task import Task
 
@@ -85,6 +86,18 @@ class Plan:
             + sum(self.searching(m.name) for m in self.methods)
             + sum(self.seconds[c] for c in self.cells)
         )
+
+    def race_seconds(self, items: int) -> tuple[float, float]:
+        """Forecast of a race on so many test items: all arms but the cheapest dropped at the first look, and none ever.
+
+        The first draw of an arm that trains is made by its search, so that a cell of it is its test items.
+        """
+        largest = [c for c in self.cells if self.at_largest(c)]
+        first = sum(self.seconds[c] for c in largest if c.seed == 0) * min(1.0, FIRST / max(1, items))
+        rest = {m.name: sum(self.seconds[c] for c in self.cells if c.method == m.name) for m in self.methods}
+        searches = self.fixed_seconds + sum(self.searching(m.name) for m in self.methods)
+        further = sum(self.seconds[c] for c in largest if c.seed == self.seeds - 1) * MORE_DRAWS
+        return searches + first + min(rest.values()), self.total_seconds + (further if self.seeds > 1 else 0.0)
 
     def peak_bytes(self, name: str) -> float | None:
         """The largest forecast peak among an arm's cells."""

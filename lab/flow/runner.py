@@ -28,7 +28,7 @@ from lab.flow.probing import Prober, ProbeSet
 from lab.flow.search import Search
 from lab.models.base import require
 from lab.models.baselines import BASELINES
-from lab.schema import Completion, Usage
+from lab.schema import Completion, Sample, Usage
 from lab.store import provenance, read_completions
 from lab.study import LETTERS, Cell, Choice, Probed, Study
 from lab.tasks.check import Finding, is_classification
@@ -64,33 +64,41 @@ class Runner:
         findings: Sequence[Finding] = (),
         abilities: dict[str, Any] | None = None,
         after_cell: Callable[[Study], None] = lambda study: None,
+        course: Callable[[Study], None] | None = None,
     ) -> Study:
-        """Search, adapt, complete and score every cell of the plan; ``after_cell`` sees the study as it grows."""
+        """Search, adapt, complete and score every cell of the plan, or what a ``course`` (``lab.flow.race``) does with
+        the empty study; ``after_cell`` sees the study as it grows."""
         for m in plan.methods:
             require(self.bench.model, m.abilities, f"--methods {m.name}")
         study, started = new_study(self.bench, plan, findings, abilities or {}), time.perf_counter()
         if self.probes and any(plan.is_probed(c) for c in plan.cells):
             study.probed += self.probes.of_base(self.prober)
-        for cell in plan.in_order():
-            piece = self.piece(cell, plan)
-            _add(study, cell, piece)
-            after_cell(study)
-            self.bench.progress.finished(cell, piece.cells[0].accuracy)
-        study.cells += self.baselines(plan)
+        if course:
+            course(study)
+        else:
+            self._whole_grid(study, plan, after_cell)
         study.made["seconds"] = time.perf_counter() - started
         study.made["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         after_cell(study)
         return study
 
-    def piece(self, cell: PlannedCell, plan: Plan) -> Piece:
-        """One cell of the plan: its search, its measurement, its controls and its probes."""
+    def _whole_grid(self, study: Study, plan: Plan, after_cell: Callable[[Study], None]) -> None:
+        for cell in plan.in_order():
+            piece = self.piece(cell, plan)
+            add_piece(study, cell, piece.cells, piece.choices, piece.probed, (piece.search_seconds, piece.cell_seconds))
+            after_cell(study)
+            self.bench.progress.finished(cell, piece.cells[0].accuracy)
+        study.cells += self.baselines(plan.sizes, range(plan.seeds))
+
+    def piece(self, cell: PlannedCell, plan: Plan, items: Sequence[Sample] | None = None) -> Piece:
+        """One cell of the plan, on all test items or these: its search, measurement, controls and probes."""
         began = time.perf_counter()
         candidate, choices = self.search.choose(plan.method(cell.method), cell, plan)
         searched = time.perf_counter()
         spec = RunSpec(candidate, cell.size or plan.sizes[-1], cell.seed)
-        piece = Piece([self.measure(cell, spec)], choices=choices)
+        piece = Piece([self.measure(cell, spec, "", items)], choices=choices)
         if plan.has_controls(cell):
-            piece.cells += self.controls(cell, spec)
+            piece.cells += self.controls(cell, spec, items)
         if self.probes and plan.is_probed(cell):
             piece.probed = self.probe(cell, spec)
         piece.search_seconds, piece.cell_seconds = searched - began, time.perf_counter() - searched
@@ -98,13 +106,25 @@ class Runner:
 
     # Score
 
-    def measure(self, cell: PlannedCell, spec: RunSpec, control: str = "") -> Cell:
-        """Complete the test items and score them; ``control`` puts other passages into the prompts."""
+    def measure(
+        self,
+        cell: PlannedCell,
+        spec: RunSpec,
+        control: str = "",
+        items: Sequence[Sample] | None = None,
+        begun: str = "",
+    ) -> Cell:
+        """Complete the test items (or these of them) and score them; ``control`` puts other passages into the prompts.
+
+        ``begun`` is the key of an evaluation of fewer of these items, which is gone on with.
+        """
         bench, weights = self.bench, spec.candidate.weights
         context = spec.candidate.context.control(control) if control else spec.candidate.context
         adaptation = bench.adapt(spec)
-        entry = bench.evaluate(spec, "test", context=context)
-        scores, completions = bench.scores(bench.task.test, entry), read_completions(entry)
+        samples = bench.task.test if items is None else items
+        earlier = bench.store.find("evaluation", begun) if begun else None
+        entry = bench.evaluate(spec, "test", items, context, earlier)
+        scores, completions = bench.scores(samples, entry), read_completions(entry)
         measured = Cell(
             cell.method,
             cell.seed,
@@ -124,16 +144,18 @@ class Runner:
             outcomes="".join(LETTERS[s.outcome] for s in scores),
             parts={n: [round(s.parts.get(n, 0.0), 4) for s in scores] for n in scores[0].parts},
             usage=_request_usage(completions, entry.record["result"]) | bench.training_usage(adaptation),
-            recall=self._recall(context, completions),
+            recall=self._recall(context, completions, samples),
         )
         if not control:
-            looked, samples = bench.evaluate(spec, "validation"), bench.scoped(spec).validation
-            measured.validation = bench.right_of(samples, looked) / len(samples)
+            looked, own = bench.evaluate(spec, "validation"), bench.scoped(spec).validation
+            measured.validation = bench.right_of(own, looked) / len(own)
             measured.validation_evaluation = looked.key
         return measured
 
-    def _recall(self, context: Context, completions: Sequence[Completion]) -> dict[str, float]:
-        gold = [s.evidence for s in self.bench.task.test]
+    def _recall(
+        self, context: Context, completions: Sequence[Completion], samples: Sequence[Sample]
+    ) -> dict[str, float]:
+        gold = [s.evidence for s in samples]
         if not context.depth or not any(gold):
             return {}
         found = [[p.rsplit("#", 1)[0] for p in c.passages] for c in completions]
@@ -153,23 +175,26 @@ class Runner:
 
     # Controls and baselines
 
-    def controls(self, cell: PlannedCell, spec: RunSpec) -> list[Cell]:
+    def controls(self, cell: PlannedCell, spec: RunSpec, items: Sequence[Sample] | None = None) -> list[Cell]:
         """The same adaptation with gold passages and with random ones: a retriever's misses are told apart."""
         context, test = spec.candidate.context, self.bench.task.test
         known = any(s.evidence for s in test)
         return [
-            self.measure(cell, spec, mode) for mode in context.controls if known or not context.control(mode).reads_gold
+            self.measure(cell, spec, mode, items)
+            for mode in context.controls
+            if known or not context.control(mode).reads_gold
         ]
 
-    def baselines(self, plan: Plan) -> list[Cell]:
-        """What needs no language model, at every size and seed, for classification tasks."""
+    def baselines(
+        self, sizes: Sequence[int], seeds: Sequence[int], items: Sequence[Sample] | None = None
+    ) -> list[Cell]:
+        """What needs no language model, at these sizes and seeds, for classification tasks."""
         if not is_classification(self.bench.task):
             return []
-        return [
-            self._baseline(name, size, seed) for name in BASELINES for size in plan.sizes for seed in range(plan.seeds)
-        ]
+        samples = self.bench.task.test if items is None else items
+        return [self._baseline(n, size, seed, samples) for n in BASELINES for size in sizes for seed in seeds]
 
-    def _baseline(self, name: str, size: int, seed: int) -> Cell:
+    def _baseline(self, name: str, size: int, seed: int, samples: Sequence[Sample]) -> Cell:
         task, tools, owed = self.bench.task, self.bench.tools, 0.0
 
         def embed(texts: Sequence[str]) -> np.ndarray:
@@ -183,9 +208,9 @@ class Runner:
         started = time.perf_counter()
         predict = BASELINES[name](task.scoped(size, seed).train, embed)
         trained = time.perf_counter() - started + owed
-        answers = predict([s.input for s in task.test])
+        answers = predict([s.input for s in samples])
         seconds = (time.perf_counter() - started + owed - trained) / len(answers)
-        scores = [self.bench.scorer(s, Completion(s.id, a, Usage(0, 0))) for a, s in zip(answers, task.test)]
+        scores = [self.bench.scorer(s, Completion(s.id, a, Usage(0, 0))) for a, s in zip(answers, samples)]
         return Cell(
             name,
             seed,
@@ -234,17 +259,23 @@ def new_study(bench: Bench, plan: Plan, findings: Sequence[Finding], abilities: 
     )
 
 
-def _add(study: Study, cell: PlannedCell, piece: Piece) -> None:
-    """A piece into the study that is growing; a choice stands once however many cells rest on it."""
-    study.cells += piece.cells
-    study.probed += piece.probed
+def add_piece(
+    study: Study,
+    planned: PlannedCell,
+    cells: Sequence[Cell],
+    choices: Sequence[Choice],
+    probed: Sequence[Probed] = (),
+    seconds: tuple[float, float] | None = None,
+) -> None:
+    """What was measured of a planned cell into the study that is growing; a choice stands once however many cells rest
+    on it. ``seconds``: of the search and of the cell."""
+    study.cells += cells
+    study.probed += probed
     known = {c.key for c in study.choices}
-    study.choices += [c for c in piece.choices if c.key not in known]
-    study.plan["measured"][cell.label] = {
-        "method": cell.method,
-        "search": piece.search_seconds,
-        "cell": piece.cell_seconds,
-    }
+    study.choices += [c for c in choices if c.key not in known]
+    if seconds is not None:
+        took = {"method": planned.method, "search": seconds[0], "cell": seconds[1]}
+        study.plan["measured"][planned.label] = took
 
 
 def _request_usage(completions: Sequence[Completion], result: dict[str, Any]) -> dict[str, float]:

@@ -23,7 +23,7 @@ from lab.measure.statistics import (
     wilson,
 )
 from lab.schema import LabError
-from lab.study import Cell, Study
+from lab.study import UNASKED, Cell, Study
 
 KNOWN = 5
 """Degrees of freedom from which on the draws of a kind are known well enough to stand for one arm's own."""
@@ -52,9 +52,20 @@ class Arm:
         return f"{self.name} r{self.rank}" if self.rank else self.name
 
     @cached_property
+    def asked(self) -> np.ndarray:
+        """Places of the items that every seed was asked: of an arm that left a race not all."""
+        letters = np.array([list(c.outcomes) for c in self.cells])
+        return np.flatnonzero((letters != UNASKED).all(axis=0))
+
+    @cached_property
     def table(self) -> np.ndarray:
-        """(seeds, items) of 0 and 1."""
-        return np.array([c.correct for c in self.cells])
+        """(seeds, items asked) of 0 and 1."""
+        return np.array([c.correct for c in self.cells])[:, self.asked]
+
+    @cached_property
+    def asked_groups(self) -> list[str]:
+        """Groups of the items asked."""
+        return [self.groups[n] for n in self.asked]
 
     @property
     def accuracy(self) -> float:
@@ -82,17 +93,17 @@ class Arm:
     @cached_property
     def mean(self) -> Comparison:
         """The accuracy with the variances of items and seeds."""
-        return mean_interval(self.table, self.groups)
+        return mean_interval(self.table, self.asked_groups)
 
     @cached_property
     def interval(self) -> tuple[float, float]:
         """95 % interval: Wilson's for one seed of items without groups, else the two-way one on the logit scale, with
         what draws add by all arms of the kind. One seed tells of items alone."""
-        count = len(set(self.groups))
+        count = len(set(self.asked_groups))
         if self.accuracy in (0.0, 1.0):
             # All right or all wrong in every seed has no variance to measure; Wilson over groups bounds what is unseen.
             return wilson(self.accuracy * count, count)
-        if len(self.cells) == 1 and count == len(self.groups):
+        if len(self.cells) == 1 and count == len(self.asked_groups):
             return wilson(self.table.sum(), self.table.size)
         alone = self.draws is None or self.draws.degrees < KNOWN
         return share_interval(beside(self.mean, [(self.draws, self.draw_weight)]), alone)
@@ -104,12 +115,12 @@ class Arm:
 
     def part(self, name: str) -> float | None:
         """Mean of a partial score, such as ``format``."""
-        values = [v for c in self.cells for v in c.parts.get(name, [])]
+        values = [v for c in self.cells for v in c.parts.get(name, []) if v is not None]
         return float(np.mean(values)) if values else None
 
     def share_whole(self, name: str) -> float | None:
         """Share of items whose partial score is full: a record with one field of three is not there by a third."""
-        values = [v >= 1.0 for c in self.cells for v in c.parts.get(name, [])]
+        values = [v >= 1.0 for c in self.cells for v in c.parts.get(name, []) if v is not None]
         return float(np.mean(values)) if values else None
 
     def usage(self, name: str) -> float:
@@ -118,7 +129,7 @@ class Arm:
 
     def outcomes(self) -> dict[str, int]:
         """Counts of outcome letters over all seeds."""
-        text = "".join(c.outcomes for c in self.cells)
+        text = "".join(c.outcomes for c in self.cells).replace(UNASKED, "")
         return {letter: text.count(letter) for letter in dict.fromkeys(text)}
 
     def recall(self) -> dict[str, float]:
@@ -129,7 +140,7 @@ class Arm:
     def against(self, other: Arm) -> Comparison:
         """Paired difference to another arm on the seeds both have, with what draws of both kinds add."""
         if not (self.is_seeded and other.is_seeded):
-            found = compare(self.table, other.table, self.groups)
+            found = self._compared(other, self.table, other.table)
         else:
             shared = sorted({c.seed for c in self.cells} & {c.seed for c in other.cells})
             if not shared:
@@ -137,11 +148,21 @@ class Arm:
                     f"{self.label} and {other.label} have no seed in common; run lab decide without the budget that "
                     "dropped them"
                 )
-            found = compare(
-                [c.correct for c in self.cells if c.seed in shared],
-                [c.correct for c in other.cells if c.seed in shared],
-                self.groups,
+            mine, theirs = (
+                arm.table[[n for n, c in enumerate(arm.cells) if c.seed in shared]] for arm in (self, other)
             )
+            found = self._compared(other, mine, theirs)
+        return self._beside(found, other)
+
+    def _compared(self, other: Arm, mine: np.ndarray, theirs: np.ndarray) -> Comparison:
+        """On the items that both were asked: one that left a race was asked some of them only."""
+        both = np.intersect1d(self.asked, other.asked)
+        if not len(both):
+            raise LabError(f"{self.label} and {other.label} have no test item in common")
+        here, there = np.searchsorted(self.asked, both), np.searchsorted(other.asked, both)
+        return compare(mine[:, here], theirs[:, there], [self.groups[n] for n in both])
+
+    def _beside(self, found: Comparison, other: Arm) -> Comparison:
         return beside(found, [(arm.draws, arm.draw_weight) for arm in (self, other) if arm.is_seeded])
 
 
@@ -174,7 +195,9 @@ def _measured(
 ) -> Arm | None:
     rank = rank if rank is not None else best_rank(study, name, size)
     cells = sorted(study.cells_of(name, size, rank, control), key=lambda c: c.seed)
-    return Arm(name, tuple(cells), tuple(study.groups), rank) if cells else None
+    if not cells:
+        return None
+    return Arm(name, tuple(cells), tuple(study.groups), rank)
 
 
 def _with_draws(arms: Iterable[Arm], shown: Iterable[Arm]) -> list[Arm]:

@@ -39,7 +39,7 @@ def live_of(arm: Arm) -> Live | None:
     if not arm.is_seeded or len(arm.cells) < 2 or any(c.validation is None for c in arm.cells):
         return None
     best = max(arm.cells, key=lambda c: (c.validation, -c.seed))
-    groups = len(set(arm.groups))
+    groups = len(set(arm.asked_groups))
     return Live(best.seed, best.accuracy, *wilson(best.accuracy * groups, groups))
 
 
@@ -53,9 +53,16 @@ def collapsed(arm: Arm) -> list[Cell]:
 def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
     """Sentences for the reader of a verdict at one data size."""
     seeds = max((len(a.cells) for a in arms if a.is_seeded), default=1)
+    race = study.plan.get("race")
+    raced = []
+    if race and race["dropped"]:
+        raced = [
+            f"This was a race for a margin of {points(race['margin'])}: arms that were clearly worse left it early, "
+            "and stay out at wider margins too (lab decide with --full-grid measures all)."
+        ]
     if seeds < 2:
-        return []
-    told = [f"Accuracies are means over {seeds} draws of the training sample, for arms that learn from one."]
+        return raced
+    told = [*raced, f"Accuracies are means over {seeds} draws of the training sample, for arms that learn from one."]
     live = [(a, found) for a in arms if a.cells[0].adaptation and (found := live_of(a))]
     if live:
         each = "; ".join(

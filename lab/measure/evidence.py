@@ -63,6 +63,10 @@ class ArmEvidence:
     outcomes: dict[str, int]
     unfit: str
     """Why the base model can't be asked this way; empty where it can."""
+    dropped: str = ""
+    """When and why it left a race; empty for an arm that stayed."""
+    items: int = 0
+    """Test items that it was asked."""
     content: float | None = None
     """Share of items whose whole right content stands in the completion, whatever its form; None where it was not
     scored."""
@@ -190,14 +194,15 @@ def evidence(study: Study, size: int | None = None, rank: int | None = None) -> 
     best, size = max(arms, key=lambda a: a.accuracy), size if size is not None else (study.sizes() or [None])[-1]
     timing, seeds = _timing(arms), max(len(a.cells) for a in arms)
     plans = extensions(seeds, len(study.items), any(a.is_seeded for a in arms))
-    pairs, moves = _pairs(arms, plans)
+    # A race spends its level over looks: what this one may spend is written down.
+    pairs, moves = _pairs(arms, plans, study.plan.get("race", {}).get("alpha") or ALPHA)
     return Evidence(
         size,
         rank,
         len(study.items),
-        [_arm(study, a, best, timing) for a in arms],
+        [_arm(study, a, best, timing, size) for a in arms],
         pairs,
-        provisional="finished" not in study.made or any(a.one_seed for a in arms),
+        provisional="finished" not in study.made or any(a.one_seed and not _dropped(study, a, size) for a in arms),
         unfinished="" if "finished" in study.made else _missing(study, arms),
         seeds=seeds,
         items_at_hand=study.task.get("test_of") or len(study.items),
@@ -225,7 +230,7 @@ def _log_seconds(arm: Arm) -> list[float]:
     return [math.log(s) for c in arm.cells if (s := c.usage.get("seconds", 0.0)) > 0]
 
 
-def _arm(study: Study, arm: Arm, best: Arm, timing: float) -> ArmEvidence:
+def _arm(study: Study, arm: Arm, best: Arm, timing: float, size: int | None) -> ArmEvidence:
     own, low_high = arm.cells[0], arm.interval
     fixed, elsewhere, trainings = fixed_seconds(study, arm)
     seconds = arm.usage("seconds") + arm.usage("context_seconds")
@@ -256,6 +261,8 @@ def _arm(study: Study, arm: Arm, best: Arm, timing: float) -> ArmEvidence:
         recall=arm.recall(),
         outcomes=arm.outcomes(),
         unfit=_unfit(study, arm, best),
+        dropped=_dropped(study, arm, size),
+        items=len(arm.asked),
         seeded=arm.is_seeded and not own.control,
         one_seed=arm.one_seed,
         training_seconds=arm.usage("training_seconds"),
@@ -320,12 +327,22 @@ def _unfit(study: Study, arm: Arm, best: Arm) -> str:
     return ""
 
 
-def _pairs(arms: list[Arm], plans: list[Extension]) -> tuple[list[PairEvidence], list[dict[str, float]]]:
+def _dropped(study: Study, arm: Arm, size: int | None) -> str:
+    """When and why an arm left the race at this size; empty where it stayed, there was none, or another study beside
+    has measured it whole."""
+    if len(arm.asked) == len(study.items) and not arm.one_seed:
+        return ""
+    race = study.plan.get("race", {})
+    here = race and size in (None, race["size"])
+    return race["dropped"].get(arm.name, {}).get("words", "") if here else ""
+
+
+def _pairs(arms: list[Arm], plans: list[Extension], alpha: float) -> tuple[list[PairEvidence], list[dict[str, float]]]:
     """Every two arms, and how far each arm would move under each plan."""
     ordered = sorted(arms, key=lambda a: -a.accuracy)
     compared: list[tuple[Arm, Arm, Comparison]] = [(a, b, a.against(b)) for a, b in combinations(ordered, 2)]
     adjusted = holm([1.0 if a.one_seed or b.one_seed else c.p for a, b, c in compared])
-    tails = [ALPHA / k for k in range(1, max(2, len(arms)))]
+    tails = [alpha / k for k in range(1, max(2, len(arms)))]
     grown = [foreseen(c, plans, tails, a.is_seeded + b.is_seeded) for a, b, c in compared]
     places = {a.label: n for n, a in enumerate(ordered)}
     moves = []

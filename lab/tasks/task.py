@@ -81,12 +81,16 @@ class Task:
             raise LabError(f"--items {count}: at least 1")
         if count >= len(self.test):
             return self
+        kept = set(self.test_as_drawn()[:count])
+        return replace(self, test=tuple(s for s in self.test if s in kept), test_of=self.test_of or len(self.test))
+
+    def test_as_drawn(self) -> list[Sample]:
+        """The test items in the order in which ``with_items`` draws them, groups in one piece."""
 
         def drawn(sample: Sample) -> tuple[str, str]:
             return digest(["test items", sample.group or sample.id]), digest(sample.id)
 
-        kept = set(sorted(self.test, key=drawn)[:count])
-        return replace(self, test=tuple(s for s in self.test if s in kept), test_of=len(self.test))
+        return sorted(self.test, key=drawn)
 
     def scoped(self, size: int | None, seed: int) -> Task:
         """The task as an arm with ``size`` labels sees it: train and validation redrawn for this seed, test untouched.

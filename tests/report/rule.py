@@ -74,7 +74,18 @@ def _trained(name: str, rate: float, rank: int, size: int, seed: int) -> Cell:
 def rare_studies() -> dict[str, tuple[Study, str]]:
     """Several machines, a search elsewhere, an arm that the base can't serve, a run unfinished, nothing of use, content
     without form, one seed, equal costs, another model beside: each with a piece of what must be said."""
-    names = ("elsewhere", "unfit", "unfinished", "useless", "formless", "form", "one seed", "one seed, close", "alike")
+    names = (
+        "elsewhere",
+        "unfit",
+        "unfinished",
+        "useless",
+        "formless",
+        "form",
+        "one seed",
+        "one seed, close",
+        "alike",
+        "raced",
+    )
     studies = {name: rich_study() for name in names}
     studies["elsewhere"].cells[0].machine = "another"
     settings = {"context": {"name": "none"}, "weights": {"name": "lora"}}
@@ -107,7 +118,20 @@ def rare_studies() -> dict[str, tuple[Study, str]]:
         cell.usage["training_seconds"] = 0.0
         if cell.method in ("rag", "rag_lora"):
             cell.outcomes = outcomes(0.8 if cell.method == "rag" else 0.82, 400, 5)
+    for cell in studies["raced"].cells:
+        if cell.method in ("zero_shot", "lora"):
+            cell.outcomes = cell.outcomes[:60] + "-" * 340
+    why = {"words": "dropped after 60 items and 1 draw: 41.0 points behind rag, at least 22.4"}
+    studies["raced"].plan["race"] = {
+        "margin": 0.05,
+        "size": 400,
+        "alpha": 0.035,
+        "looks": [],
+        "log": [],
+        "dropped": {"zero_shot": why, "lora": why},
+    }
     says = {
+        "raced": "lora r16: dropped after 60 items and 1 draw",
         "one seed": "leads, with one seed, which is no verdict: right on",
         "one seed, close": "is not shown.",
         "alike": "costs the same within the error of the costs",

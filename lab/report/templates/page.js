@@ -47,7 +47,7 @@ function update() {
   fill(byId("reasons"), [...decision.reasons, ...decision.would_change.map((c) => "What would change it: " + c)].map((text) => make("li", text)));
   fill(byId("notes"), shown.notes.map((text) => make("li", text)));
   fill(byId("arms"), decision.arms.map((a) => row([
-    a.label, percent(a.accuracy), `${percent(a.low)} to ${percent(a.high)}${a.one_seed ? ", one seed" : ""}`, ...study.parts.map((p) => (p in a.parts ? percent(a.parts[p]) : "")),
+    a.label, percent(a.accuracy), `${percent(a.low)} to ${percent(a.high)}${a.dropped ? ", left the race" : a.one_seed ? ", one seed" : ""}`, ...study.parts.map((p) => (p in a.parts ? percent(a.parts[p]) : "")),
     ...(study.recalls ? [Object.entries(a.recall).map(([k, v]) => `@${k} ${percent(v)}`).join(" ")] : []),
     a.prompt_tokens.toFixed(0), a.seconds_per_request.toFixed(4), a.fixed_seconds.toFixed(0), money(a.monthly_usd)], a.label === decision.chosen)));
   fill(byId("pairs"), shown.pairs.map((p) => {

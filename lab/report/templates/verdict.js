@@ -117,7 +117,7 @@ function breakEven(first, second, settings) {
 
 function result(arm, settings) {
   const cost = monthlyUsd(arm, pricesOf(arm, settings), settings.monthly_requests), limit = settings.forgetting_limit;
-  let excluded = arm.unfit;
+  let excluded = arm.unfit || arm.dropped;
   if (!excluded && settings.latency_limit_seconds !== null && arm.latency_seconds > settings.latency_limit_seconds)
     excluded = `takes ${arm.latency_seconds.toFixed(2)} s for one request alone, the limit is ${bareNumber(settings.latency_limit_seconds)} s`;
   if (!excluded && limit !== null && arm.changes_weights) {
@@ -145,7 +145,7 @@ function verdict(shown, settings) {
   if (!eligible.length) return decision("", "No arm lies within the limits.", leftOut(arms), ["Other limits."]);
   const highest = Math.max(...eligible.map((a) => a.high));
   if (highest < rule.useless) return decision("", ...useless(arms));
-  const bounds = new Bounds(shown, settings, eligible.length);
+  const bounds = new Bounds(shown, settings, eligible.length + arms.filter((a) => a.dropped).length);
   const tokens = (a) => a.prompt_tokens + a.completion_tokens, comparable = isComparable(arms, settings);
   const ordered = [...eligible].sort((a, b) => (comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
   const closeEnough = ordered.filter((a) => eligible.every((b) => b === a || bounds.noWorse(a, b)));
@@ -155,7 +155,8 @@ function verdict(shown, settings) {
   const alike = useful.filter((a, place) => (comparable ? costsAlike(useful[0], a, settings) : place === 0));
   const best = most(eligible, (a) => a.accuracy), chosen = alike.length ? most(alike, (a) => a.accuracy) : best;
   let sentence = `right on ${percent(chosen.accuracy)} of the test items (${percent(chosen.low)} to ${percent(chosen.high)})`;
-  if (eligible.length === 1) sentence += ", the only arm within the limits.";
+  if (eligible.length === 1 && arms.some((a) => a.dropped)) sentence += `; every other arm was shown to be more than ${points(settings.margin)} worse and left the race.`;
+  else if (eligible.length === 1) sentence += ", the only arm within the limits.";
   else if (!useful.includes(chosen)) sentence += `; that no other is better by more than ${points(settings.margin)} is not shown.`;
   else if (chosen !== useful[0]) sentence += `; ${useful[0].label} costs the same within the error of the costs, and is right less often.`;
   else if (chosen !== ordered[0]) sentence += `; nothing cheaper is shown to come within ${points(settings.margin)} of the best.`;
