@@ -117,6 +117,11 @@ class Store:
                 draft.made = {"machine": machine, "seconds": time.perf_counter() - started} | draft.made
         return draft.done
 
+    def discard(self, key: str) -> None:
+        """Remove what an interrupted work has left of a result."""
+        with FileLock(self.home / "locks" / f"{key}.lock"):
+            shutil.rmtree(self.home / "unfinished" / key, ignore_errors=True)
+
     @contextmanager
     def producing(
         self, kind: str, what: dict[str, Any], accept: Callable[[Entry], bool] = lambda entry: True

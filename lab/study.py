@@ -138,6 +138,8 @@ class Trial:
     machine: str = ""
     failed: str = ""
     """Why its training failed; empty where it did not."""
+    left_at: int = 0
+    """Step at which it left the search, behind others; its accuracy is of that step. 0: it was trained whole."""
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Trial:

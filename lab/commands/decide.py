@@ -135,7 +135,7 @@ def decide(
     _say_what_runs(read, bench)
     show_findings(console, findings)
     _warn_of_long_items(bench)
-    _look_ahead(bench, plan, asked, budget_seconds)
+    _look_ahead(bench, plan, asked, budget_seconds, race)
     show_plan(console, plan, settings.price_per_hour_usd, len(read.test) if race else 0)
     if plan_json:
         console.print_json(data=_plan_json(plan, settings), indent=None)
@@ -176,7 +176,7 @@ def _warn_of_long_items(bench: Bench) -> None:
         )
 
 
-def _look_ahead(bench: Bench, plan: Plan, asked, budget_seconds: float | None) -> None:
+def _look_ahead(bench: Bench, plan: Plan, asked, budget_seconds: float | None, race: bool) -> None:
     """Fill in what the plan will take and can show, and drop what a budget does not hold."""
     from lab.flow.forecast import Forecast
     from lab.flow.plan import apply_budget
@@ -190,7 +190,7 @@ def _look_ahead(bench: Bench, plan: Plan, asked, budget_seconds: float | None) -
     plan.detectable = detectable_difference(
         len(test), groups, seeds=plan.seeds if learns else None, deviation=DRAW, arms=len(plan.methods)
     )
-    Forecast(bench, plan, asked).fill_in(NEEDED)
+    Forecast(bench, plan, asked, race).fill_in(NEEDED)
     apply_budget(plan, budget_seconds)
 
 

@@ -30,8 +30,8 @@ from lab.store import Draft, Entry, Store, key_of, read_completions, write_compl
 from lab.tasks.extraction import extracting, require_extraction
 from lab.tasks.scorers import scorer_for
 from lab.tasks.task import Task
-from lab.weights.base import TrainingData, Weights
-from lab.weights.training import encode_pairs
+from lab.weights.base import TrainingData, TrainingLog, Weights
+from lab.weights.training import Paused, encode_pairs
 from lab.world.general import General
 
 
@@ -134,12 +134,33 @@ class Bench:
         what = {"kind": "adaptation", "model": self.model.revision, "weights": settings_of(weights), "seed": seed}
         return what | {"start": start} | parts
 
-    def _train(self, what: dict[str, Any], weights: Weights, data, seed: int, start: Entry | None) -> Entry:
+    def begin(self, spec: RunSpec, looks: int) -> TrainingLog | None:
+        """Train until so many looks at validation and keep a checkpoint, from which ``adapt`` goes on; the log so far.
+
+        None for what is trained already, or ended before.
+        """
+        stage, what = self._trained(spec)
+        if stage or self.store.find("adaptation", key_of(what)):
+            return None
+        try:
+            self._train(what, spec.candidate.weights, lambda: self._training_data(spec), spec.seed, None, looks)
+        except Paused as paused:
+            return paused.log
+        return None
+
+    def abandon(self, spec: RunSpec) -> None:
+        """Remove what ``begin`` has kept: it will not be gone on with."""
+        self.store.discard(key_of(self._trained(spec)[1]))
+
+    def _train(
+        self, what: dict[str, Any], weights: Weights, data, seed: int, start: Entry | None, pause_after: int = 0
+    ) -> Entry:
         """The stored adaptation with its weights, trained where they are missing."""
 
         def work(draft: Draft) -> dict[str, Any]:
             self._at_hand = None
-            log = weights.adapt(self.model, data(), draft.folder, seed, self._steps(), start.folder if start else None)
+            begun = start.folder if start else None
+            log = weights.adapt(self.model, data(), draft.folder, seed, self._steps(), begun, pause_after)
             draft.made = {"seconds": log.seconds}
             return {"log": asdict(log)}
 

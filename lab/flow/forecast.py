@@ -41,9 +41,9 @@ PROBE_TOKENS, PROBE_WRITTEN = 220, 10
 class Forecast:
     """Seconds of cells and searches."""
 
-    def __init__(self, bench: Bench, plan: Plan, probes: ProbeSet | None = None) -> None:
+    def __init__(self, bench: Bench, plan: Plan, probes: ProbeSet | None = None, race: bool = False) -> None:
         self.bench, self.plan, self.probe_set = bench, plan, probes
-        self.searches, self.prober = Search(bench), Prober(bench.model, bench.store)
+        self.searches, self.prober = Search(bench, race), Prober(bench.model, bench.store)
         self.prompt_tokens = lru_cache(maxsize=256)(self._prompt_tokens)
         self.written_tokens = lru_cache(maxsize=256)(self._written_tokens)
         self._probe_seconds = lru_cache(maxsize=64)(self._probe_seconds_of)

@@ -7,10 +7,10 @@ are measured for the arms that stayed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
-from lab.decide import verdict
+from lab.decide import Decision, verdict
 from lab.flow.bench import RunSpec
 from lab.flow.plan import Plan, PlannedCell
 from lab.flow.runner import Runner, add_piece
@@ -38,6 +38,7 @@ class Race:
         self.drawn = task.test_as_drawn()
         # Who asked for a part of the test items means all of it.
         self.looks = schedule(len(self.drawn), plan.seeds, len(self.drawn) if task.test_of else MOST)
+        runner.search.halving = True
         self.size, self.ids = plan.sizes[-1], [s.id for s in task.test]
 
     def _prepare(self, study: Study) -> None:
@@ -72,11 +73,7 @@ class Race:
     # One look
 
     def _items_of(self, look: Look) -> int:
-        """Items of a look, the last group in one piece."""
-        count, groups = look.items, [s.group or s.id for s in self.drawn]
-        while count < len(groups) and groups[count] == groups[count - 1]:
-            count += 1
-        return count
+        return _whole_groups(look.items, [s.group or s.id for s in self.drawn])
 
     def _cells(self, study: Study, look: Look) -> Iterator[PlannedCell]:
         """The arms that are still in the race, with their draws."""
@@ -135,11 +132,7 @@ class Race:
     def _drop(self, study: Study, look: Look, items: int) -> None:
         """Who is clearly worse than an arm that may be taken leaves."""
         race, alive = study.plan["race"], self._alive(study)
-        judged = {a.name: a for a in self._verdict(study).arms}
-        limited = self.settings.forgetting_limit is not None
-        rivals = [
-            a.name for a in alive if not judged[a.name].excluded and not (limited and judged[a.name].changes_weights)
-        ]
+        rivals = _rivals(alive, self._verdict(study), self.settings)
         opponents = len(arms_at(study, self.size)) - 1
         found = dropped(alive, rivals, self.settings.margin, opponents)
         race["dropped"] |= {name: d.as_json() | {"words": d.words} for name, d in found.items()}
@@ -154,20 +147,13 @@ class Race:
         draws = f"{look.seeds} draw{'s' if look.seeds > 1 else ''}"
         self.runner.bench.progress.looked(f"{items} items, {draws}: {told}")
 
-    def _verdict(self, study: Study):
+    def _verdict(self, study: Study) -> Decision:
         """As if the run were finished: what the rule says of what there is."""
         whole = replace(study, made=study.made | {"finished": "at this look"})
         return verdict(evidence(whole, self.size), self.settings)
 
     def _is_over(self, study: Study, look: Look) -> bool:
-        """One arm is left that was drawn often enough, or the level of this look takes one or none."""
-        alive = self._alive(study)
-        if any(a.one_seed for a in alive) and self.plan.seeds > 1:
-            return False
-        if len(alive) == 1:
-            return True
-        found = self._verdict(study)
-        return look.alpha > 0 and not found.sentence.startswith("Undecided")
+        return _ends(self._alive(study), look, self._verdict(study), self.plan.seeds)
 
     # Around it
 
@@ -213,3 +199,78 @@ def _is(cell: Cell, planned: PlannedCell) -> bool:
     """Whether a measured cell is that of a plan."""
     mine = (cell.method, cell.seed, cell.size, cell.rank, cell.control)
     return mine == (planned.method, planned.seed, planned.size, planned.rank, "")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How a race over a study that is measured whole would have ended."""
+
+    decision: Decision
+    asked: dict[tuple[str, int], int]
+    """Items by arm (its name) and seed."""
+
+
+def replay(study: Study, settings: Settings, order: Sequence[int], seeds: int, most: int = MOST) -> Replay:
+    """The race over the largest size of a finished study, its items asked in this ``order`` (places, groups in one
+    piece); draws that the study lacks are not made."""
+    sizes = study.sizes()
+    size = sizes[-1] if sizes else None
+    whole = [c for a in arms_at(study, size) for c in a.cells]
+    asked: dict[tuple[str, int], int] = {}
+    race = {"margin": settings.margin, "size": size, "alpha": 0.0, "dropped": {}, "log": []}
+    opponents = len(arms_at(study, size)) - 1
+
+    def seen() -> Study:
+        """The study as far as it was asked."""
+        cells = [_masked(c, order[:count]) for c in whole if (count := asked.get((study.name_of(c), c.seed)))]
+        return replace(study, cells=cells, plan={"race": race}, made=study.made | {"finished": "at this look"})
+
+    for look in schedule(len(order), seeds, most):
+        stayed = [a for a in arms_at(seen(), size) if a.name not in race["dropped"]] if asked else []
+        if look.alpha and race["alpha"] and not seeds_are_missing(stayed):
+            break
+        count = _whole_groups(look.items, [study.groups[n] for n in order])
+        for cell in whole:
+            if study.name_of(cell) not in race["dropped"] and (cell.seed < look.seeds or cell.size is None):
+                asked[study.name_of(cell), cell.seed] = count
+        race["alpha"] = look.alpha or race["alpha"]
+        alive = [a for a in arms_at(seen(), size) if a.name not in race["dropped"]]
+        judged = verdict(evidence(seen(), size), settings)
+        found = dropped(alive, _rivals(alive, judged, settings), settings.margin, opponents)
+        race["dropped"] |= {name: d.as_json() | {"words": d.words} for name, d in found.items()}
+        left, judged = [a for a in alive if a.name not in found], verdict(evidence(seen(), size), settings)
+        if _ends(left, look, judged, seeds):
+            break
+    return Replay(verdict(evidence(seen(), size), settings), asked)
+
+
+def _masked(cell: Cell, places: Sequence[int]) -> Cell:
+    """The cell with all other items marked as not asked."""
+    kept = set(places)
+    return replace(
+        cell,
+        outcomes="".join(o if n in kept else UNASKED for n, o in enumerate(cell.outcomes)),
+        parts={name: [v if n in kept else None for n, v in enumerate(values)] for name, values in cell.parts.items()},
+    )
+
+
+def _whole_groups(count: int, groups: Sequence[str]) -> int:
+    """So many items, and the rest of the last one's group."""
+    while count < len(groups) and groups[count] == groups[count - 1]:
+        count += 1
+    return count
+
+
+def _rivals(alive: Sequence[Arm], judged: Decision, settings: Settings) -> list[str]:
+    """Arms that may be taken, and so push others out: none beyond a limit, none whose forgetting is still unknown."""
+    by_name = {a.name: a for a in judged.arms}
+    limited = settings.forgetting_limit is not None
+    return [a.name for a in alive if not by_name[a.name].excluded and not (limited and by_name[a.name].changes_weights)]
+
+
+def _ends(left: Sequence[Arm], look: Look, judged: Decision, seeds: int) -> bool:
+    """One arm is left that was drawn often enough, none is of any use, or the level of this look takes one."""
+    if any(a.one_seed for a in left) and seeds > 1:
+        return False
+    is_open = judged.sentence.startswith("Undecided")
+    return len(left) == 1 or (look.alpha > 0 and not is_open) or not (judged.chosen or judged.leader or is_open)

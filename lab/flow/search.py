@@ -16,15 +16,21 @@ from lab.flow.families import member_from, settings_of
 from lab.flow.methods import Candidate, Method
 from lab.flow.plan import Plan, PlannedCell
 from lab.schema import LabError, TrainingFailed
-from lab.store import key_of
+from lab.store import Entry, key_of
 from lab.study import FAILED, Choice, Trial
+from lab.weights.base import TrainingLog
+
+HALVING_LOOKS = 2
+"""Of ten looks at validation: two of four candidates are gone on with after a fifth of the steps, the same choice in 13
+of 16 committed searches, at 0.13 points of validation accuracy in the mean (the notes on statistics)."""
 
 
 class Search:
     """Searches of one bench."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, bench: Bench, halving: bool = False) -> None:
+        self.bench, self.halving = bench, halving
+        """Halving: trainings that are behind after a fifth of their steps leave the search."""
 
     def choose(self, m: Method, cell: PlannedCell, plan: Plan) -> tuple[Candidate, list[Choice]]:
         """The arm's candidate for a cell, and the choices that it was taken from.
@@ -44,21 +50,32 @@ class Search:
     def choice(self, m: Method, rank: int | None, size: int | None) -> Choice:
         """What validation chooses for an arm at a rank and size: stored, or searched for now."""
         ranked = m.with_rank(rank)
-        entry = self.bench.store.once(
-            "choice", self._what(ranked, size), lambda draft: self._searched(ranked, size), self.bench.machine
-        )
+        entry = self._stored(ranked, size)
+        if entry is None:
+            what = self._what(ranked, size) | ({"halving": HALVING_LOOKS} if self._halves(ranked) else {})
+            entry = self.bench.store.once(
+                "choice", what, lambda draft: self._searched(ranked, size), self.bench.machine
+            )
         where = {"key": entry.key, "method": m.name, "size": size, "rank": rank, "model": self.bench.model.name}
         return Choice.of(where | entry.record["result"])
 
     def chosen(self, m: Method, rank: int | None, size: int | None) -> list[Candidate]:
         """What a stored search at a rank and size has chosen; empty where there is none yet."""
-        entry = self.bench.store.find("choice", key_of(self._what(m.with_rank(rank), size)))
+        entry = self._stored(m.with_rank(rank), size)
         result = entry.record["result"] if entry else None
         return [candidate_of(result["trials"][result["chosen"]]["settings"])] if result else []
 
     def is_stored(self, m: Method, rank: int | None, size: int | None) -> bool:
         """Whether an arm's search at a rank and size is in the store."""
-        return self.bench.store.find("choice", key_of(self._what(m.with_rank(rank), size))) is not None
+        return self._stored(m.with_rank(rank), size) is not None
+
+    def _stored(self, ranked: Method, size: int | None) -> Entry | None:
+        """A whole search serves where one by halving is wanted, and not the other way round."""
+        what = self._what(ranked, size)
+        whole = self.bench.store.find("choice", key_of(what))
+        if whole or not (self.halving and ranked.trains):
+            return whole
+        return self.bench.store.find("choice", key_of(what | {"halving": HALVING_LOOKS}))
 
     def _what(self, ranked: Method, size: int | None) -> dict[str, Any]:
         embeds = any(c.context.uses_embedder for c in ranked.candidates)
@@ -85,7 +102,8 @@ class Search:
         """Score all candidates on validation; the first of equals wins. A grid that ``moves`` goes on where the choice
         lies at its edge: once, and for prompts as for weights."""
         specs = [RunSpec(c, size, 0) for c in m.candidates]
-        trials = [self._trial(number, spec) for number, spec in enumerate(specs)]
+        left = self._left_behind(specs) if self._halves(m) else {}
+        trials = [left.get(number) or self._trial(number, spec) for number, spec in enumerate(specs)]
         if all(t.failed for t in trials):
             raise LabError(f"{m.name}: every candidate failed; the first: {trials[0].failed}")
         if m.moves:
@@ -100,6 +118,41 @@ class Search:
             "looks": sum(t.looks for t in trials),
             "validation_items": len(self.bench.scoped(specs[0]).validation),
         }
+
+    def _halves(self, m: Method) -> bool:
+        return self.halving and m.trains and len(m.candidates) > 2
+
+    def _left_behind(self, specs: Sequence[RunSpec]) -> dict[int, Trial]:
+        """Successive halving (Jamieson and Talwalkar 2016): all candidates for a fifth of their steps, the better half
+        by validation for the rest; the trials of those that leave, by number.
+
+        What fails, is stored, or stops by itself before that stays in."""
+        begun: dict[int, TrainingLog] = {}
+        for number, spec in enumerate(specs):
+            try:
+                log = self.bench.begin(spec, HALVING_LOOKS)
+            except TrainingFailed:
+                continue
+            if log is not None:
+                begun[number] = log
+        seen = {n: max((p["validation_accuracy"], -p["validation_nll"]) for p in log.curve) for n, log in begun.items()}
+        keep = max(0, -(-len(specs) // 2) - (len(specs) - len(begun)))
+        gone = sorted(begun, key=lambda n: seen[n], reverse=True)[keep:]
+        found = {}
+        for number in gone:
+            log = begun[number]
+            self.bench.abandon(specs[number])
+            found[number] = Trial(
+                number,
+                _settings(specs[number].candidate),
+                seen[number][0],
+                nll=-seen[number][1],
+                looks=log.validation_looks,
+                seconds=log.seconds,
+                machine=self.bench.model.machine.name,
+                left_at=log.curve[-1]["step"],
+            )
+        return found
 
     def _trial(self, number: int, spec: RunSpec) -> Trial:
         trial, bench = Trial(number, _settings(spec.candidate), FAILED), self.bench
@@ -125,7 +178,8 @@ class Search:
 
 
 def _best(trials: Sequence[Trial]) -> Trial:
-    return max(trials, key=lambda t: (t.accuracy, -(t.nll or 0.0), -t.number))
+    whole = [t for t in trials if not t.left_at]
+    return max(whole, key=lambda t: (t.accuracy, -(t.nll or 0.0), -t.number))
 
 
 def candidate_of(settings: dict[str, Any]) -> Candidate:

@@ -89,8 +89,12 @@ class Weights(ABC):
         seed: int,
         progress: Progress,
         start: Path | None = None,
+        pause_after: int = 0,
     ) -> TrainingLog:
-        """Learn, and write it into ``folder``; ``start`` is the folder of an adaptation to go on from."""
+        """Learn, and write it into ``folder``; ``start`` is the folder of an adaptation to go on from.
+
+        After ``pause_after`` looks at validation (0: never) a checkpoint stays there and ``Paused`` is raised.
+        """
 
     @abstractmethod
     def apply(self, model: LocalModel, folder: Path) -> LocalModel:

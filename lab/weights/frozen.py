@@ -25,6 +25,7 @@ class Frozen(Weights):
         seed: int,
         progress: Progress,
         start: Path | None = None,
+        pause_after: int = 0,
     ) -> TrainingLog:
         """Nothing to do."""
         return TrainingLog()

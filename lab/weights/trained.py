@@ -114,6 +114,7 @@ class Trained(Weights):
         seed: int,
         progress: Progress,
         start: Path | None = None,
+        pause_after: int = 0,
     ) -> TrainingLog:
         """Train what this method trains and keep in ``folder`` what was learned."""
         if self.study_epochs:
@@ -146,6 +147,7 @@ class Trained(Weights):
                 folder / CHECKPOINT,
                 general,
                 base,
+                pause_after,
             )
             self.keep(model, network, log, folder)
         return log

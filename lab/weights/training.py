@@ -191,6 +191,14 @@ class _Best:
             self.tensors[name].copy_(value)
 
 
+class Paused(Exception):
+    """A training stopped where it was asked to; its checkpoint is kept, and the same call without a pause goes on."""
+
+    def __init__(self, log: TrainingLog) -> None:
+        super().__init__(f"paused after step {log.curve[-1]['step']} of {log.steps}")
+        self.log = log
+
+
 def train(
     model: LocalModel,
     network: torch.nn.Module,
@@ -203,12 +211,14 @@ def train(
     checkpoint: Path | None = None,
     general: Sequence[Encoded] = (),
     base: Logits | None = None,
+    pause_after: int = 0,
 ) -> TrainingLog:
     """Train the parameters of ``network`` that require gradients; leaves the best values by validation in it.
 
     ``general`` texts are mixed in as ``schedule`` says; a KL penalty needs what the ``base`` says of them. With a
     ``checkpoint`` folder an interrupted training goes on from there, with the same batches. Raises LabError where there
-    is nothing to learn from or the loss is not finite.
+    is nothing to learn from or the loss is not finite, Paused after so many looks at validation where ``pause_after``
+    says so.
     """
     target_tokens = sum(len(e.target) for e in items)
     if not target_tokens:
@@ -264,10 +274,14 @@ def train(
             elif not validation and (step % CURVE_EVERY == 0 or step == steps):
                 log.curve.append(_point(step, loss))
             log.seconds = seconds_before + time.perf_counter() - started
-            if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS and step < steps:
+            pausing = step in look_at and 0 < log.validation_looks == pause_after and step < steps
+            due = time.perf_counter() - saved > CHECKPOINT_SECONDS and step < steps
+            if checkpoint is not None and (due or pausing):
                 state = {"step": step, "log": asdict(log), "best_scores": best.scores}
                 save_checkpoint(checkpoint, held, [optimizer], state | {"scheduler": scheduler.state_dict()})
                 saved = time.perf_counter()
+            if pausing:
+                raise Paused(log)
             if step in look_at and out_of_patience(log.curve, schedule.patience):
                 log.steps = step
                 progress(steps, steps, what)

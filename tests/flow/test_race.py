@@ -8,8 +8,9 @@ import pytest
 
 from lab.decide import Settings, decide
 from lab.flow.bench import RunSpec
-from lab.flow.methods import Candidate
+from lab.flow.methods import Candidate, Method
 from lab.flow.race import Race
+from lab.flow.search import Search
 from lab.measure.evidence import evidence
 from lab.models.baselines import BASELINES
 from lab.store import read_completions
@@ -105,3 +106,28 @@ def test_more_items_go_on_with_what_was_completed(task, tiny, tmp_path):
     texts = [[(c.sample_id, c.text) for c in read_completions(e)] for e in (whole, alone)]
     assert texts[0] == texts[1] and whole.key == alone.key
     assert whole.record["result"]["latencies"] == first.record["result"]["latencies"]
+
+
+def test_halving_trains_the_better_half_to_the_end(tiny, tmp_path):
+    """Four rates: all are trained for a fifth of their steps, two go on, and end as they would have without a pause."""
+    task = make_task(120)
+    rates = (1e-4, 1e-3, 1e-2, 3e-2)
+    candidates = tuple(
+        Candidate(PLAIN, Lora(rank=2, learning_rate=r, epochs=1, minimum_steps=20, batch_size=4)) for r in rates
+    )
+    halved, whole = (
+        Search(bench_for(task, tiny, tmp_path / name), halving)
+        for name, halving in (("halved", True), ("whole", False))
+    )
+    m = Method("lora", candidates)
+    choice, full = halved.choice(m, None, 40), whole.choice(m, None, 40)
+    left = [t for t in choice.trials if t.left_at]
+    assert len(left) == 2 and all(t.left_at == 4 and t.looks == 2 and not t.adaptation for t in left)
+    for mine, theirs in zip(choice.trials, full.trials):
+        if not mine.left_at:
+            assert (mine.accuracy, mine.nll, mine.adaptation) == (theirs.accuracy, theirs.nll, theirs.adaptation)
+    assert not choice.best.left_at
+    assert not list((tmp_path / "halved" / "unfinished").iterdir()), "what left keeps no room on the disk"
+    assert halved.choice(m, None, 40) == choice and halved.is_stored(m, None, 40)
+    assert not Search(halved.bench).is_stored(m, None, 40), "a whole grid wants a whole search"
+    assert Search(whole.bench, halving=True).choice(m, None, 40) == full, "a whole search serves a race"

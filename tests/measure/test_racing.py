@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from lab.decide import Settings, decide
+from lab.flow.race import replay
 from lab.measure.arms import arms_at
 from lab.measure.evidence import evidence
-from lab.measure.racing import ALPHA, LAST, TAKE, Look, dropped, schedule, seeds_are_missing
+from lab.measure.racing import ALPHA, LAST, TAKE, Look, dropped, schedule
 from tests.measure.test_claims import most
 from tests.measure.worlds import answers, study_of_answers
 
@@ -53,34 +54,8 @@ def test_an_arm_of_fewer_items_is_compared_on_those():
 def raced(tables: np.ndarray, seconds, margin: float = MARGIN, cluster: int = 1):
     """A race over ready answers: the decision at its end, and its completions as a share of a grid's of three seeds."""
     arms, _, items = tables.shape
-    asked, gone, alpha, study = np.zeros((arms, tables.shape[1])), {}, 0.0, None
-    settings = Settings(margin=margin)
-    for look in schedule(items, 3):
-        alive = [a for a in range(arms) if f"a{a}" not in gone]
-        if look.alpha and alpha and not seeds_are_missing([x for x in arms_at(study) if x.name not in gone]):
-            break
-        for a in alive:
-            asked[a, : look.seeds] = look.items
-        alpha = look.alpha or alpha
-        study = study_of_answers(tables[:, :1], cluster, seconds)
-        study.cells = [
-            c
-            for a in range(arms)
-            for c in study_of_answers(tables[:, : max(1, int((asked[a] > 0).sum()))], cluster, seconds).cells
-            if c.method == f"a{a}"
-        ]
-        for cell in study.cells:
-            count = int(asked[int(cell.method[1:]), cell.seed])
-            cell.outcomes = cell.outcomes[:count] + "-" * (items - count)
-        study.plan = {"race": {"margin": margin, "size": 400, "alpha": alpha, "dropped": gone}}
-        arms_now = [x for x in arms_at(study) if x.name not in gone]
-        new = dropped(arms_now, {x.name for x in arms_now}, margin, arms - 1)
-        gone |= {name: {"words": d.words} for name, d in new.items()}
-        left = [x for x in arms_now if x.name not in gone]
-        found = decide(study, settings)
-        if (len(left) == 1 and not left[0].one_seed) or (look.alpha and not found.sentence.startswith("Undecided")):
-            break
-    return found, asked.sum() / (arms * 3 * min(items, 600))
+    found = replay(study_of_answers(tables, cluster, seconds), Settings(margin=margin), range(items), 3)
+    return found.decision, sum(found.asked.values()) / (arms * 3 * min(items, 600))
 
 
 def world(rng, kind: str):
@@ -116,6 +91,22 @@ def races(rng, worlds: int, kind: str, shared: float = 0.0, cluster: int = 1) ->
 def test_a_race_is_seldom_wrong_and_cheaper():
     wrong, decided, spent = races(np.random.default_rng(4), 40, "far")
     assert wrong <= most(0.05, 40) and decided >= 0.5 and spent < 0.75
+
+
+def test_a_race_of_useless_arms_ends_early():
+    tables = answers(np.random.default_rng(8), [0.01, 0.01, 0.005], 0.0, 5, 600)
+    found, share = raced(tables, [0.01] * 3)
+    assert found.sentence.startswith("None of the arms does this task") and share < 0.5
+
+
+def test_a_replay_of_a_study_measured_whole_ends_as_that():
+    """Every order of the items gives the verdict of the grid where one arm is far ahead."""
+    study = study_of_answers(answers(np.random.default_rng(9), [0.9, 0.3, 0.2], 0.01, 3, 300))
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        again = replay(study, Settings(), list(rng.permutation(300)), 3)
+        assert again.decision.chosen == decide(study).chosen == "a0"
+        assert again.asked["a1", 0] == 60 and ("a1", 1) not in again.asked
 
 
 @pytest.mark.slow
