@@ -16,7 +16,7 @@ from lab.flow.plan import Plan, PlannedCell
 from lab.flow.runner import Runner, add_piece
 from lab.measure.arms import Arm, arms_at
 from lab.measure.evidence import evidence
-from lab.measure.racing import MOST, Look, dropped, schedule, seeds_are_missing
+from lab.measure.racing import MOST, SECOND, Look, dropped, schedule, seeds_are_missing
 from lab.measure.settings import Settings
 from lab.measure.words import percent
 from lab.schema import Sample
@@ -153,7 +153,7 @@ class Race:
         return verdict(evidence(whole, self.size), self.settings)
 
     def _is_over(self, study: Study, look: Look) -> bool:
-        return _ends(self._alive(study), look, self._verdict(study), self.plan.seeds)
+        return _ends(self._alive(study), look, self._verdict(study), self.plan.seeds, len(self.drawn))
 
     # Around it
 
@@ -239,7 +239,7 @@ def replay(study: Study, settings: Settings, order: Sequence[int], seeds: int, m
         found = dropped(alive, _rivals(alive, judged, settings), settings.margin, opponents)
         race["dropped"] |= {name: d.as_json() | {"words": d.words} for name, d in found.items()}
         left, judged = [a for a in alive if a.name not in found], verdict(evidence(seen(), size), settings)
-        if _ends(left, look, judged, seeds):
+        if _ends(left, look, judged, seeds, len(order)):
             break
     return Replay(verdict(evidence(seen(), size), settings), asked)
 
@@ -268,9 +268,11 @@ def _rivals(alive: Sequence[Arm], judged: Decision, settings: Settings) -> list[
     return [a.name for a in alive if not by_name[a.name].excluded and not (limited and by_name[a.name].changes_weights)]
 
 
-def _ends(left: Sequence[Arm], look: Look, judged: Decision, seeds: int) -> bool:
+def _ends(left: Sequence[Arm], look: Look, judged: Decision, seeds: int, items: int) -> bool:
     """One arm is left that was drawn often enough, none is of any use, or the level of this look takes one."""
     if any(a.one_seed for a in left) and seeds > 1:
         return False
     is_open = judged.sentence.startswith("Undecided")
-    return len(left) == 1 or (look.alpha > 0 and not is_open) or not (judged.chosen or judged.leader or is_open)
+    # The last one left goes on to the second look, so that it is known how good it is.
+    alone = len(left) == 1 and look.items >= min(SECOND, items)
+    return alone or (look.alpha > 0 and not is_open) or not (judged.chosen or judged.leader or is_open)
