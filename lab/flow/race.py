@@ -118,12 +118,7 @@ class Race:
     def _placed(self, cell: Cell, samples: tuple[Sample, ...]) -> Cell:
         """The cell over all items of the study, those that it was not asked marked as such."""
         place = {s.id: n for n, s in enumerate(samples)}
-        places = [place.get(i) for i in self.ids]
-        return replace(
-            cell,
-            outcomes="".join(UNASKED if n is None else cell.outcomes[n] for n in places),
-            parts={name: [None if n is None else values[n] for n in places] for name, values in cell.parts.items()},
-        )
+        return _over(cell, [place.get(i) for i in self.ids])
 
     def _alive(self, study: Study) -> list[Arm]:
         gone = study.plan["race"]["dropped"]
@@ -168,14 +163,7 @@ class Race:
         study.task |= {"test": asked, "test_of": kept.test_of, "digest": kept.digest}
         study.items, study.groups = [[of[n] for n in places] for of in (study.items, study.groups)]
         self.ids = study.items
-        study.cells = [
-            replace(
-                c,
-                outcomes="".join(c.outcomes[n] for n in places),
-                parts={name: [values[n] for n in places] for name, values in c.parts.items()},
-            )
-            for c in study.cells
-        ]
+        study.cells = [_over(c, places) for c in study.cells]
 
     def _finish(self, study: Study) -> None:
         """Controls, probes, and the other sizes and ranks, of the arms that stayed."""
@@ -247,10 +235,15 @@ def replay(study: Study, settings: Settings, order: Sequence[int], seeds: int, m
 def _masked(cell: Cell, places: Sequence[int]) -> Cell:
     """The cell with all other items marked as not asked."""
     kept = set(places)
+    return _over(cell, [n if n in kept else None for n in range(len(cell.outcomes))])
+
+
+def _over(cell: Cell, places: Sequence[int | None]) -> Cell:
+    """The cell over other items: for each its place among the cell's own, None where it was not asked."""
     return replace(
         cell,
-        outcomes="".join(o if n in kept else UNASKED for n, o in enumerate(cell.outcomes)),
-        parts={name: [v if n in kept else None for n, v in enumerate(values)] for name, values in cell.parts.items()},
+        outcomes="".join(UNASKED if n is None else cell.outcomes[n] for n in places),
+        parts={name: [None if n is None else values[n] for n in places] for name, values in cell.parts.items()},
     )
 
 

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lab.measure.arms import Arm
+from lab.measure.evidence import ALPHA
 from lab.measure.statistics import Draws
 from lab.measure.words import points
 
-ALPHA = 0.05
 FIRST, SECOND, MOST = 60, 200, 600
 """Test items at the looks; the last is all that there are where they are fewer, or as many as were asked for."""
 TAKE, LAST = 0.035, 0.015
