@@ -54,6 +54,8 @@ class Arm:
     @cached_property
     def asked(self) -> np.ndarray:
         """Places of the items that every seed was asked: of an arm that left a race not all."""
+        if not any(UNASKED in c.outcomes for c in self.cells):
+            return np.arange(len(self.groups))
         letters = np.array([list(c.outcomes) for c in self.cells])
         return np.flatnonzero((letters != UNASKED).all(axis=0))
 
@@ -156,6 +158,8 @@ class Arm:
 
     def _compared(self, other: Arm, mine: np.ndarray, theirs: np.ndarray) -> Comparison:
         """On the items that both were asked: one that left a race was asked some of them only."""
+        if len(self.asked) == len(other.asked) == len(self.groups):
+            return compare(mine, theirs, self.groups)
         both = np.intersect1d(self.asked, other.asked)
         if not len(both):
             raise LabError(f"{self.label} and {other.label} have no test item in common")

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import NormalDist
 
 from lab.measure.arms import Arm
-from lab.measure.statistics import CONFIDENCE, wilson
+from lab.measure.statistics import CONFIDENCE, Comparison, wilson
 from lab.measure.words import percent, points
 from lab.study import Cell, Study
 
@@ -108,20 +107,20 @@ def _searched(study: Study, arm: Arm) -> str:
     )
 
 
-def detectable_now(arms: Sequence[Arm], items: int) -> str:
-    """The smallest difference that a study like this one finds, by its own variances; empty for one arm."""
-    pairs = list(combinations(arms, 2))
-    if not pairs:
+def detectable_now(compared: Sequence[tuple[Arm, Arm, Comparison]], ordered: Sequence[Arm], items: int) -> str:
+    """The smallest difference that a study like this one finds, by its own variances; empty for one arm.
+
+    ``compared``: every two arms; ``ordered``: the arms, the best first."""
+    if not compared:
         return ""
-    ordered = sorted(arms, key=lambda a: -a.accuracy)[:3]
-    level = 0.5 * (1 - CONFIDENCE) / len(pairs)
-    found = []
-    for a, b in combinations(ordered, 2):
-        c = a.against(b)
+    level, best, found = 0.5 * (1 - CONFIDENCE) / len(compared), ordered[:3], []
+    for a, b, c in compared:
+        if not (any(a is x for x in best) and any(b is x for x in best)):
+            continue
         by_kind = c.item_variance + (c.draws.variance if c.draws else 0.0)
         found.append(c.claim_half_width(level) + POWERFUL * math.sqrt(max(c.total_variance, by_kind)))
     middle = points(sorted(found)[len(found) // 2])
     return (
         f"Between the best arms a true difference of about {middle} would be found with {items:,} items (80 % power, "
-        f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''})."
+        f"{len(compared)} pair{'s' if len(compared) > 1 else ''})."
     )

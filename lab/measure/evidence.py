@@ -195,7 +195,9 @@ def evidence(study: Study, size: int | None = None, rank: int | None = None) -> 
     timing, seeds = _timing(arms), max(len(a.cells) for a in arms)
     plans = extensions(seeds, len(study.items), any(a.is_seeded for a in arms))
     # A race spends its level over looks: what this one may spend is written down.
-    pairs, moves = _pairs(arms, plans, study.plan.get("race", {}).get("alpha") or ALPHA)
+    ordered = sorted(arms, key=lambda a: -a.accuracy)
+    compared = [(a, b, a.against(b)) for a, b in combinations(ordered, 2)]
+    pairs, moves = _pairs(ordered, compared, plans, study.plan.get("race", {}).get("alpha") or ALPHA)
     return Evidence(
         size,
         rank,
@@ -206,7 +208,10 @@ def evidence(study: Study, size: int | None = None, rank: int | None = None) -> 
         unfinished="" if "finished" in study.made else _missing(study, arms),
         seeds=seeds,
         items_at_hand=study.task.get("test_of") or len(study.items),
-        notes=[*notes(study, arms, size), *([text] if (text := detectable_now(arms, len(study.items))) else [])],
+        notes=[
+            *notes(study, arms, size),
+            *([text] if (text := detectable_now(compared, ordered, len(study.items))) else []),
+        ],
         plans=plans,
         moves=moves,
     )
@@ -337,12 +342,12 @@ def _dropped(study: Study, arm: Arm, size: int | None) -> str:
     return race["dropped"].get(arm.name, {}).get("words", "") if here else ""
 
 
-def _pairs(arms: list[Arm], plans: list[Extension], alpha: float) -> tuple[list[PairEvidence], list[dict[str, float]]]:
+def _pairs(
+    ordered: Sequence[Arm], compared: Sequence[tuple[Arm, Arm, Comparison]], plans: list[Extension], alpha: float
+) -> tuple[list[PairEvidence], list[dict[str, float]]]:
     """Every two arms, and how far each arm would move under each plan."""
-    ordered = sorted(arms, key=lambda a: -a.accuracy)
-    compared: list[tuple[Arm, Arm, Comparison]] = [(a, b, a.against(b)) for a, b in combinations(ordered, 2)]
     adjusted = holm([1.0 if a.one_seed or b.one_seed else c.p for a, b, c in compared])
-    tails = [alpha / k for k in range(1, max(2, len(arms)))]
+    tails = [alpha / k for k in range(1, max(2, len(ordered)))]
     grown = [foreseen(c, plans, tails, a.is_seeded + b.is_seeded) for a, b, c in compared]
     places = {a.label: n for n, a in enumerate(ordered)}
     moves = []
