@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint format clean
+.PHONY: install demo test test-slow gpu-check lint format clean
 
 install: $(STAMP)
 
@@ -28,6 +28,10 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow"
+
+# On a machine with a GPU; its own packages where the project's environment is not there: make gpu-check OUT=FOLDER
+gpu-check:
+	PYTHONPATH=. $(or $(wildcard $(BIN)/python),$(PYTHON)) reports/gpu/check.py $(or $(OUT),lab-reports/gpu)
 
 lint: install
 	$(BIN)/ruff check lab tests notebooks reports

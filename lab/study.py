@@ -57,6 +57,8 @@ class Cell:
     evaluation: str = ""
     machine: str = ""
     """Where the seconds were measured."""
+    failed: str = ""
+    """Why there is nothing behind it: its training failed, and every item counts as an error."""
     outcomes: str = ""
     """One letter an item, in the order of ``Study.items``: c(orrect) w(rong) m(alformed) t(runcated) r(efused)
     e(rror), and ``-`` for an item that was not asked."""

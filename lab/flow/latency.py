@@ -22,7 +22,7 @@ ALONE_BESIDE = 10
 """Of them also with the adapter beside the weights instead of merged into them."""
 TIMED = ("latencies", "side_latencies", "retrieval_seconds")
 """What an evaluation's record holds of requests alone."""
-LEAST, SECONDS = 8, 20.0
+LEAST, SECONDS = 8, 8.0
 """Of a slow model fewer: at least so many, then only while they have not taken so long."""
 
 

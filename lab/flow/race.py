@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from lab.decide import Decision, verdict
-from lab.flow.bench import RunSpec
 from lab.flow.plan import Plan, PlannedCell
 from lab.flow.runner import Runner, add_piece
 from lab.measure.arms import Arm, arms_at
@@ -93,11 +92,15 @@ class Race:
             before = next((c for c in study.cells if _is(c, planned)), None)
             if before and before.asked >= items:
                 continue
-            candidate, choices = self.runner.search.choose(self.plan.method(planned.method), planned, self.plan)
-            spec = RunSpec(candidate, planned.size or self.size, planned.seed)
+            spec, choices, failed = self.runner.chosen(planned, self.plan)
+            failed = failed or (before.failed if before else "")
             # What a whole grid has measured before serves the race as well.
             begun = before.evaluation if before else self.runner.bench.evaluation_key(spec, "test")
-            measured = self.runner.measure(planned, spec, "", samples, begun)
+            measured = (
+                self.runner.failed(planned, spec, failed, samples)
+                if failed
+                else self.runner.measure(planned, spec, "", samples, begun)
+            )
             study.cells = [c for c in study.cells if c is not before]
             add_piece(study, planned, [self._placed(measured, samples)], choices)
             if before is None:

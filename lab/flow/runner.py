@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ from lab.flow.probing import Prober, ProbeSet
 from lab.flow.search import Search
 from lab.models.base import require
 from lab.models.baselines import BASELINES
-from lab.schema import Completion, Sample, Usage
+from lab.schema import Completion, Sample, TrainingFailed, Usage
 from lab.store import provenance, read_completions
 from lab.study import LETTERS, Cell, Choice, Probed, Study
 from lab.tasks.check import Finding, is_classification
@@ -93,16 +93,26 @@ class Runner:
     def piece(self, cell: PlannedCell, plan: Plan, items: Sequence[Sample] | None = None) -> Piece:
         """One cell of the plan, on all test items or these: its search, measurement, controls and probes."""
         began = time.perf_counter()
-        candidate, choices = self.search.choose(plan.method(cell.method), cell, plan)
+        spec, choices, failed = self.chosen(cell, plan)
         searched = time.perf_counter()
-        spec = RunSpec(candidate, cell.size or plan.sizes[-1], cell.seed)
-        piece = Piece([self.measure(cell, spec, "", items)], choices=choices)
-        if plan.has_controls(cell):
+        own = self.failed(cell, spec, failed, items) if failed else self.measure(cell, spec, "", items)
+        piece = Piece([own], choices=choices)
+        if plan.has_controls(cell) and not own.failed:
             piece.cells += self.controls(cell, spec, items)
-        if self.probes and plan.is_probed(cell):
+        if self.probes and plan.is_probed(cell) and not own.failed:
             piece.probed = self.probe(cell, spec)
         piece.search_seconds, piece.cell_seconds = searched - began, time.perf_counter() - searched
         return piece
+
+    def chosen(self, cell: PlannedCell, plan: Plan) -> tuple[RunSpec, list[Choice], str]:
+        """What a cell of the plan measures, the searches behind it, and why there is nothing to measure: empty, or how
+        every candidate's training failed."""
+        method, size = plan.method(cell.method), cell.size or plan.sizes[-1]
+        try:
+            candidate, choices = self.search.choose(method, cell, plan)
+        except TrainingFailed as error:
+            return RunSpec(method.with_rank(cell.rank).candidates[0], size, cell.seed), [], str(error)
+        return RunSpec(candidate, size, cell.seed), choices, ""
 
     # Score
 
@@ -116,27 +126,22 @@ class Runner:
     ) -> Cell:
         """Complete the test items (or these of them) and score them; ``control`` puts other passages into the prompts.
 
-        ``begun`` is the key of an evaluation of fewer of these items, which is gone on with.
+        ``begun`` is the key of an evaluation of fewer of these items, which is gone on with. A training that fails is
+        a result: the others of the study go on.
         """
-        bench, weights = self.bench, spec.candidate.weights
+        bench = self.bench
         context = spec.candidate.context.control(control) if control else spec.candidate.context
-        adaptation = bench.adapt(spec)
+        try:
+            adaptation = bench.adapt(spec)
+        except TrainingFailed as error:
+            return self.failed(cell, spec, str(error), items)
         samples = bench.task.test if items is None else items
         earlier = bench.store.find("evaluation", begun) if begun else None
         entry = bench.evaluate(spec, "test", items, context, earlier)
         scores, completions = bench.scores(samples, entry), read_completions(entry)
-        measured = Cell(
-            cell.method,
-            cell.seed,
-            cell.size,
-            cell.rank,
-            control,
-            settings_of(context),
-            settings_of(weights),
-            model=bench.model.name,
-            needs_documents=context.needs_documents,
-            asks=[] if weights.trains else list(context.asks),
-            adapter=weights.adapter,
+        measured = replace(
+            self._described(cell, spec, context),
+            control=control,
             adaptation=adaptation,
             stage=bench.stage_of(adaptation),
             evaluation=entry.key,
@@ -151,6 +156,34 @@ class Runner:
             measured.validation = bench.right_of(own, looked) / len(own)
             measured.validation_evaluation = looked.key
         return measured
+
+    def failed(self, cell: PlannedCell, spec: RunSpec, why: str, items: Sequence[Sample] | None = None) -> Cell:
+        """A cell whose training failed: nothing was kept that could answer."""
+        samples = self.bench.task.test if items is None else items
+        return replace(
+            self._described(cell, spec, spec.candidate.context),
+            adaptation=self.bench.adaptation_key(spec),
+            machine=self.bench.model.machine.name,
+            failed=why,
+            outcomes=LETTERS["error"] * len(samples),
+            validation=0.0,
+        )
+
+    def _described(self, cell: PlannedCell, spec: RunSpec, context: Context) -> Cell:
+        """A cell before anything is measured."""
+        weights = spec.candidate.weights
+        return Cell(
+            cell.method,
+            cell.seed,
+            cell.size,
+            cell.rank,
+            context=settings_of(context),
+            weights=settings_of(weights),
+            model=self.bench.model.name,
+            needs_documents=context.needs_documents,
+            asks=[] if weights.trains else list(context.asks),
+            adapter=weights.adapter,
+        )
 
     def _recall(
         self, context: Context, completions: Sequence[Completion], samples: Sequence[Sample]

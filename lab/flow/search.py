@@ -15,7 +15,7 @@ from lab.flow.bench import Bench, RunSpec
 from lab.flow.families import member_from, settings_of
 from lab.flow.methods import Candidate, Method
 from lab.flow.plan import Plan, PlannedCell
-from lab.schema import LabError, TrainingFailed
+from lab.schema import TrainingFailed
 from lab.store import Entry, key_of
 from lab.study import FAILED, Choice, Trial
 from lab.weights.base import TrainingLog
@@ -31,6 +31,7 @@ class Search:
     def __init__(self, bench: Bench, halving: bool = False) -> None:
         self.bench, self.halving = bench, halving
         """Halving: trainings that are behind after a fifth of their steps leave the search."""
+        self._fallen: dict[tuple[Method, int | None], TrainingFailed] = {}
 
     def choose(self, m: Method, cell: PlannedCell, plan: Plan) -> tuple[Candidate, list[Choice]]:
         """The arm's candidate for a cell, and the choices that it was taken from.
@@ -48,14 +49,22 @@ class Search:
         return candidate_of(choices[-1].best.settings).at_rank(cell.rank), choices
 
     def choice(self, m: Method, rank: int | None, size: int | None) -> Choice:
-        """What validation chooses for an arm at a rank and size: stored, or searched for now."""
+        """What validation chooses for an arm at a rank and size: stored, or searched for now; raises TrainingFailed
+        where no candidate could be trained."""
         ranked = m.with_rank(rank)
         entry = self._stored(ranked, size)
         if entry is None:
             what = self._what(ranked, size) | ({"halving": HALVING_LOOKS} if self._halves(ranked) else {})
-            entry = self.bench.store.once(
-                "choice", what, lambda draft: self._searched(ranked, size), self.bench.machine
-            )
+            if fallen := self._fallen.get((ranked, size)):
+                raise fallen
+            try:
+                entry = self.bench.store.once(
+                    "choice", what, lambda draft: self._searched(ranked, size), self.bench.machine
+                )
+            except TrainingFailed as error:
+                # Nothing is stored of it; the arm's other draws must not search again.
+                self._fallen[ranked, size] = error
+                raise
         where = {"key": entry.key, "method": m.name, "size": size, "rank": rank, "model": self.bench.model.name}
         return Choice.of(where | entry.record["result"])
 
@@ -105,7 +114,7 @@ class Search:
         left = self._left_behind(specs) if self._halves(m) else {}
         trials = [left.get(number) or self._trial(number, spec) for number, spec in enumerate(specs)]
         if all(t.failed for t in trials):
-            raise LabError(f"{m.name}: every candidate failed; the first: {trials[0].failed}")
+            raise TrainingFailed(f"every candidate failed; the first: {trials[0].failed}")
         if m.moves:
             further = beyond(m.candidates, _best(trials).number)
             trials += [self._trial(len(trials) + n, RunSpec(c, size, 0)) for n, c in enumerate(further)]

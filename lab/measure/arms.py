@@ -126,8 +126,8 @@ class Arm:
         return float(np.mean(values)) if values else None
 
     def usage(self, name: str) -> float:
-        """Mean over seeds of a usage figure; 0 where it was not used."""
-        return float(np.mean([c.usage.get(name, 0.0) for c in self.cells]))
+        """Mean over seeds of a usage figure, those left out whose training failed; 0 where it was not used."""
+        return float(np.mean([c.usage.get(name, 0.0) for c in self.cells if not c.failed] or [0.0]))
 
     def outcomes(self) -> dict[str, int]:
         """Counts of outcome letters over all seeds."""
@@ -136,8 +136,8 @@ class Arm:
 
     def recall(self) -> dict[str, float]:
         """Mean recall@k."""
-        keys = self.cells[0].recall
-        return {k: float(np.mean([c.recall[k] for c in self.cells])) for k in keys}
+        known = [c.recall for c in self.cells if c.recall]
+        return {k: float(np.mean([r[k] for r in known])) for k in (known[0] if known else {})}
 
     def against(self, other: Arm) -> Comparison:
         """Paired difference to another arm on the seeds both have, with what draws of both kinds add."""

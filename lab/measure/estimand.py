@@ -34,8 +34,10 @@ class Live:
 
 
 def live_of(arm: Arm) -> Live | None:
-    """None for an arm with one draw, or without validation."""
+    """None for an arm with one draw, without validation, or without a training that ended."""
     if not arm.is_seeded or len(arm.cells) < 2 or any(c.validation is None for c in arm.cells):
+        return None
+    if all(c.failed for c in arm.cells):
         return None
     best = max(arm.cells, key=lambda c: (c.validation, -c.seed))
     groups = len(set(arm.asked_groups))
@@ -44,7 +46,7 @@ def live_of(arm: Arm) -> Live | None:
 
 def collapsed(arm: Arm) -> list[Cell]:
     """Draws whose training went wrong as validation shows it; they pull the mean down and never go live."""
-    known = [c for c in arm.cells if c.validation is not None and c.adaptation]
+    known = [c for c in arm.cells if c.validation is not None and c.adaptation and not c.failed]
     best = max((c.validation for c in known), default=0.0)
     return [c for c in known if best - c.validation > max(COLLAPSE, best / 2)]
 
@@ -59,8 +61,15 @@ def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
             f"This was a race for a margin of {points(race['margin'])}: arms that were clearly worse left it early, "
             "and stay out at wider margins too (lab decide with --full-grid measures all)."
         ]
+    trained = [a for a in arms if a.cells[0].adaptation]
+    failed = [
+        f"The training of {a.label} with seed {c.seed} failed ({c.failed}); its test items count as not right."
+        for a in trained
+        for c in a.cells
+        if c.failed
+    ]
     if seeds < 2:
-        return raced
+        return [*raced, *failed]
     told = [*raced, f"Accuracies are means over {seeds} draws of the training sample, for arms that learn from one."]
     live = [(a, found) for a in arms if a.cells[0].adaptation and (found := live_of(a))]
     if live:
@@ -75,14 +84,14 @@ def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
             f"Two draws of {size:,} of the {labelled:,} labelled items share about {percent(size / labelled)} of them: "
             "the intervals tell of draws from these labels, and less of labels that are still to come."
         )
-    trained = [a for a in arms if a.cells[0].adaptation]
+    told += failed
     fallen = [(a, c) for a in trained for c in collapsed(a)]
     told += [
         f"The training of {a.label} with seed {c.seed} collapsed ({percent(c.validation)} on validation); it counts in "
         "the mean, and does not go live."
         for a, c in fallen
     ]
-    if trained and not fallen:
+    if trained and not fallen and not failed:
         # The largest rate of failure that so many clean draws of one arm do not rule out.
         open_rate = 1 - (1 - CONFIDENCE) ** (1 / seeds)
         told.append(
@@ -119,8 +128,11 @@ def detectable_now(compared: Sequence[tuple[Arm, Arm, Comparison]], ordered: Seq
             continue
         by_kind = c.item_variance + (c.draws.variance if c.draws else 0.0)
         found.append(c.claim_half_width(level) + POWERFUL * math.sqrt(max(c.total_variance, by_kind)))
-    middle = points(sorted(found)[len(found) // 2])
+    middle = sorted(found)[len(found) // 2]
+    power = f"(80 % power, {len(compared)} pair{'s' if len(compared) > 1 else ''})"
+    if middle >= 1:
+        return f"Between the best arms {items:,} items and these draws would find no difference, however large {power}."
     return (
-        f"Between the best arms a true difference of about {middle} would be found with {items:,} items (80 % power, "
-        f"{len(compared)} pair{'s' if len(compared) > 1 else ''})."
+        f"Between the best arms a true difference of about {points(middle)} would be found with {items:,} items "
+        f"{power}."
     )

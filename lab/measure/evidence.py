@@ -239,7 +239,7 @@ def _arm(study: Study, arm: Arm, best: Arm, timing: float, size: int | None) -> 
     own, low_high = arm.cells[0], arm.interval
     fixed, elsewhere, trainings = fixed_seconds(study, arm)
     seconds = arm.usage("seconds") + arm.usage("context_seconds")
-    by_seed = [c.usage.get("training_seconds", 0.0) for c in arm.cells]
+    by_seed = [c.usage.get("training_seconds", 0.0) for c in arm.cells if not c.failed]
     logs = _log_seconds(arm)
     spread = max(timing, variance(logs) if len(logs) > 1 else 0.0)
     lost = forgotten(study, arm.name, own.size, arm.rank) if own.adaptation else None

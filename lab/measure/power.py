@@ -11,12 +11,13 @@ def power_findings(task: Task) -> list[Finding]:
     """The smallest difference that the test items can detect, with a warning where they are few."""
     difference = detectable_difference(len(task.test), len({s.group or s.id for s in task.test}))
     points = f"{100 * difference:.0f} points"
+    shown = f"a difference of about {points} can" if difference < 1 else "no difference, however large, can"
     findings = [
         Finding(
             "note",
             "power",
-            f"with {len(task.test)} test items a difference of about {points} can be detected (80 % power, answers "
-            "differing on a quarter of the items)",
+            f"with {len(task.test)} test items {shown} be detected (80 % power, answers differing on a quarter of the "
+            "items)",
         )
     ]
     if len(task.test) < 50:

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from lab.files import folder_revision
-from lab.models.attention import attend_faster
+from lab.models.attention import attend_well
 from lab.models.device import Machine
 from lab.models.folders import BUNDLED, bundled_models, find_folder, folder_of, require_loadable
 from lab.models.getting import catalogue
@@ -56,7 +56,7 @@ def load_model(name: str, machine: Machine, precision: str = "auto") -> LocalMod
     network.generation_config.use_cache = True
     shown = Path(name).name if Path(name).is_dir() else name
     network = network.to(machine.device).eval()
-    attend_faster(network)
+    attend_well(network)
     return LocalModel(shown, network, tokenizer, machine, revision, folder)
 
 

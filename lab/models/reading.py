@@ -16,8 +16,8 @@ from transformers import Cache
 from lab.models.cache import Gathered, expanded
 from lab.models.prefix import Branch, tree
 
-PIECE_TOKENS = {"cpu": 2_048}
-"""Tokens of one pass on a device; elsewhere a pass holds as much as there is."""
+PIECE_TOKENS = {"cpu": 2_048, "cuda": 65_536}
+"""Tokens of one pass on a device: what its caches like, what its memory holds; elsewhere as many as there are."""
 
 
 def read(

@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=100)
     parser.add_argument("--out", type=Path, default=HERE)
     asked = parser.parse_args()
-    here = machine("cpu")
+    here = machine("auto")
     model, store, path = load_model(asked.model, here), Store(), asked.out / "rates.json"
     known = json.loads(path.read_text()) if path.exists() else []
     for text in asked.tasks:

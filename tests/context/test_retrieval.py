@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -114,3 +119,15 @@ def test_vectors_are_cached_and_alike(tmp_path):
     assert np.allclose(np.linalg.norm(first, axis=1), 1, atol=1e-3)
     with pytest.raises(LabError, match="--embedder nothing"):
         load_embedder("nothing")
+
+
+def test_a_package_that_takes_the_gpu_is_not_tried_out(tmp_path):
+    """bm25s imports JAX where it is, which takes most of a GPU for itself; later imports still find it."""
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text("print('jax was imported')")
+    (tmp_path / "jax" / "lax.py").write_text("")
+    code = "import lab.context.retrieval.search, sys; assert 'jax' not in sys.modules; print('done'); import jax"
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    command, env = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": paths}
+    said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    assert said.split("\n")[:2] == ["done", "jax was imported"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 
 import torch
 from transformers.cache_utils import DynamicLayer
 
 from lab.models import generation
+from lab.models.attention import attend_well
 from lab.models.cache import RoomyLayer
 from lab.models.generation import _fill_holes
 from lab.schema import Decoding
@@ -50,3 +52,15 @@ def test_completions_are_those_of_prompts_alone_though_rows_change_places(nano, 
     assert any(order != sorted(order) for order in moves), "a row must have moved into a hole"
     assert [c.text for c in together] == [nano.complete([p], Decoding(24))[0].text for p in prompts]
     assert len({c.text for c in together}) > 12
+
+
+def test_a_network_on_a_gpu_does_not_attend_by_cudnn():
+    network = SimpleNamespace(device=torch.device("cuda"), config=SimpleNamespace(_attn_implementation="sdpa"))
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        attend_well(network)
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert torch.backends.cuda.flash_sdp_enabled() and torch.backends.cuda.mem_efficient_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)

@@ -6,15 +6,35 @@ first.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-import bm25s
 import faiss
 import numpy as np
 
 from lab.context.base import Tools
 from lab.schema import LabError
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Imports inside find no such package."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+# bm25s tries JAX out where it finds it, and JAX then takes three quarters of a GPU's memory for itself (seen on an
+# H200: whatever else was to run there ended for want of memory). The lab sorts its scores with NumPy.
+with _without("jax"):
+    import bm25s
 
 EXACT_BELOW = 50_000
 """Exact search up to this many vectors; then HNSW, and IVF above a million."""
@@ -74,7 +94,9 @@ class LexicalIndex:
         if not queries:
             return []
         tokens = bm25s.tokenize(list(queries), stopwords="en", show_progress=False, return_ids=False)
-        indices, scores = self.index.retrieve(tokens, k=min(k, self.size), show_progress=False)
+        indices, scores = self.index.retrieve(
+            tokens, k=min(k, self.size), show_progress=False, backend_selection="numpy"
+        )
         return [[(int(i), float(s)) for i, s in zip(row, values) if s > 0] for row, values in zip(indices, scores)]
 
 
