@@ -374,6 +374,7 @@ def _(pick_model, pick_task, rank, run, size, study, wanted):
             else mo.md(
                 f"Everything chosen is measured at {size.value} examples and rank {rank.value}, with {SEEDS} seeds."
             ),
+            *(mo.md(f"<small>{escaped(text)}</small>") for text in doubts.left_out(study, lacking)),
         ]
     )
     return grid, lacking

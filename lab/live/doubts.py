@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -50,6 +51,18 @@ def race_chart(rows: Rows) -> alt.LayerChart:
             shape=alt.Shape("left:N", title=None, scale=alt.Scale(domain=["", "left here"], range=["circle", "cross"])),
         ),
     ).properties(height=260, width="container")
+
+
+def left_out(study: Study | None, lacking: Sequence[str]) -> list[str]:
+    """Of methods that lack cells at a slider's place: why a race has none of them there."""
+    race = study.plan.get("race") if study else None
+    gone = race["dropped"] if race else {}
+    return [
+        f"{name} left the race at {race['size']:,} examples ({gone[name]['words']}); other sizes and ranks of it were "
+        "not measured."
+        for name in lacking
+        if name in gone
+    ]
 
 
 def seed_rows(study: Study, size: int | None, rank: int | None, decision: Decision) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.decide import decide
-from lab.live.doubts import race_chart, race_rows, seed_rows
+from lab.live.doubts import left_out, race_chart, race_rows, seed_rows
 from tests.test_decide import study_of
 
 
@@ -31,4 +31,14 @@ def test_draws_that_disagree_are_shown():
     assert [(r["draw"], r["first"], r["agrees"], r["lora r16"]) for r in rows] == [
         (0, "lora r16", "yes", 100.0),
         (1, "few_shot", "no", 40.0),
+    ]
+
+
+def test_a_slider_says_what_the_race_left_out():
+    study = study_of({"rag": ["c" * 10], "lora": ["c" * 8 + "w" * 2]})
+    assert left_out(None, ["lora"]) == left_out(study, ["lora"]) == []
+    words = "dropped after 60 items and 1 draw: at least 40.0 points behind rag"
+    study.plan["race"] = {"log": [], "size": 1600, "dropped": {"lora": {"words": words}}, "alpha": 0.05}
+    assert left_out(study, ["lora", "full"]) == [
+        f"lora left the race at 1,600 examples ({words}); other sizes and ranks of it were not measured."
     ]

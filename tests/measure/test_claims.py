@@ -16,6 +16,7 @@ from lab.measure.bounds import Bounds
 from lab.measure.evidence import evidence
 from lab.measure.settling import ways_to_settle
 from lab.measure.statistics import Draws, beside, mean_interval, pooled
+from tests.measure.judging import cheap_ones_beyond_the_margin, coverage, false_claims
 from tests.measure.worlds import answers, study_of_answers
 
 GAPS = (0, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1, 0.15)
@@ -68,16 +69,6 @@ def test_an_arm_near_the_end_is_not_widened_by_arms_in_the_middle():
     assert high < 0.03, "an arm that is hardly ever right must not look useful"
 
 
-def false_claims(rng, worlds, arms, seeds, deviation, items=200, accuracy=0.8, cluster=1, shared=0.0) -> float:
-    """Share of worlds of equal arms in which one is said to be better than another."""
-    found = 0
-    for _ in range(worlds):
-        tables = answers(rng, [accuracy] * arms, deviation, seeds, items, cluster, shared)
-        pairs = evidence(study_of_answers(tables, cluster)).pairs
-        found += any(" is better than " in p.words for p in pairs)
-    return found / worlds
-
-
 @pytest.mark.parametrize(("arms", "seeds"), ((2, 2), (8, 2), (4, 3)))
 def test_equal_arms_are_seldom_told_apart(arms, seeds):
     """Before draws were pooled 11, 60 and 13 % of such worlds held a false claim."""
@@ -96,16 +87,6 @@ def test_equal_arms_are_seldom_told_apart_anywhere(arms, seeds, deviation):
         assert told <= most(0.05, worlds), (cluster, shared, accuracy)
 
 
-def coverage(rng, worlds, arms, seeds, accuracy, deviation, items=600) -> float:
-    """Share of single arms' intervals that hold the truth."""
-    hits = []
-    for _ in range(worlds):
-        study = study_of_answers(answers(rng, [accuracy] * arms, deviation, seeds, items))
-        low, high = arms_at(study)[0].interval
-        hits.append(low <= accuracy <= high)
-    return float(np.mean(hits))
-
-
 @pytest.mark.parametrize(("arms", "accuracy"), ((1, 0.95), (2, 0.95), (1, 0.05)))
 def test_intervals_near_the_ends_hold_the_truth(arms, accuracy):
     """Symmetric intervals held it in 84 %."""
@@ -121,21 +102,12 @@ def test_intervals_of_single_arms_hold_the_truth_anywhere(arms, seeds):
         assert found >= 0.92 - 2 * math.sqrt(0.92 * 0.08 / 1000), (accuracy, deviation)
 
 
-def wrong_verdicts(rng, worlds, arms, seeds, deviation, items, best, cluster=1, shared=0.0) -> float:
-    """Share of worlds in which an arm is taken that is worse than the best by the margin and half a point."""
-    truth, wrong = [best] + [best - 0.055] * (arms - 1), 0
-    for _ in range(worlds):
-        tables = answers(rng, truth, deviation, seeds, items, cluster, shared)
-        study = study_of_answers(tables, cluster, seconds=[1.0] + [0.1] * (arms - 1))
-        wrong += decide(study, Settings(margin=0.05)).chosen not in ("", "a0")
-    return wrong / worlds
-
-
 def test_a_cheap_arm_beyond_the_margin_is_seldom_taken():
     rng = np.random.default_rng(7)
     for arms, seeds, deviation, best in ((2, 2, 0.05, 0.5), (3, 3, 0.1, 0.95)):
-        assert wrong_verdicts(rng, 80, arms, seeds, deviation, 300, best) <= most(0.05, 80)
-    assert wrong_verdicts(rng, 40, 3, 1, 0.05, 300, 0.5) == 0, "one seed gives no verdict"
+        found = cheap_ones_beyond_the_margin(rng, 80, arms, seeds, deviation, 300, best)
+        assert found.share("wrong") <= most(0.05, 80)
+    assert cheap_ones_beyond_the_margin(rng, 40, 3, 1, 0.05, 300, 0.5).decided == 0, "one seed gives no verdict"
 
 
 @pytest.mark.slow
@@ -148,8 +120,8 @@ def test_wrong_verdicts_are_rare_in_every_corner(arms, seeds, deviation):
         (0.8, 300, 5, 0.0),
         (0.8, 300, 1, 0.5),
     ):
-        found = wrong_verdicts(rng, 250, arms, seeds, deviation, items, best, cluster, shared)
-        assert found <= most(0.05, 250), (best, items, cluster, shared)
+        found = cheap_ones_beyond_the_margin(rng, 250, arms, seeds, deviation, items, best, cluster, shared)
+        assert found.share("wrong") <= most(0.05, 250), (best, items, cluster, shared)
 
 
 def advised(rng, wanted: int) -> list[bool]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -12,10 +10,9 @@ from lab.flow.race import replay
 from lab.measure.arms import arms_at
 from lab.measure.evidence import evidence
 from lab.measure.racing import ALPHA, LAST, TAKE, Look, dropped, schedule
+from tests.measure.judging import MARGIN, raced, races
 from tests.measure.test_claims import most
 from tests.measure.worlds import answers, study_of_answers
-
-MARGIN = 0.05
 
 
 def test_the_schedule_by_hand():
@@ -51,46 +48,10 @@ def test_an_arm_of_fewer_items_is_compared_on_those():
     assert [a.items for a in shown.arms] == [300, 60] and shown.arms[1].accuracy == pytest.approx(left.table.mean())
 
 
-def raced(tables: np.ndarray, seconds, margin: float = MARGIN, cluster: int = 1):
-    """A race over ready answers: the decision at its end, and its completions as a share of a grid's of three seeds."""
-    arms, _, items = tables.shape
-    found = replay(study_of_answers(tables, cluster, seconds), Settings(margin=margin), range(items), 3)
-    return found.decision, sum(found.asked.values()) / (arms * 3 * min(items, 600))
-
-
-def world(rng, kind: str):
-    """Accuracies and seconds of six arms, by the notes' kinds of worlds."""
-    best = rng.uniform(0.75, 0.98)
-    if kind == "far":
-        gaps = np.where(rng.random(6) < 0.7, rng.uniform(0.3, 0.9, 6), rng.uniform(0, 0.12, 6))
-    elif kind == "boundary":
-        gaps = np.full(6, MARGIN + 0.005)
-    else:
-        gaps = rng.uniform(0, 0.12, 6)
-    gaps[rng.integers(6)] = 0.0
-    truth = np.clip(best - gaps, 0.005, 0.995)
-    seconds = (
-        np.where(truth == truth.max(), 1.0, rng.uniform(0.05, 0.5, 6)) if kind == "boundary" else rng.lognormal(0, 1, 6)
-    )
-    return truth, 0.01 * seconds
-
-
-def races(rng, worlds: int, kind: str, shared: float = 0.0, cluster: int = 1) -> tuple[float, float, float]:
-    """Shares of wrong and of decided worlds, and of a grid's completions."""
-    wrong, decided, spent = [], [], []
-    for _ in range(worlds):
-        truth, seconds = world(rng, kind)
-        tables = answers(rng, list(truth), float(rng.choice([0.005, 0.02, 0.04, 0.06])), 5, 600, cluster, shared)
-        found, share = raced(tables, seconds, cluster=cluster)
-        wrong.append(bool(found.chosen) and truth[int(found.chosen[1:])] < truth.max() - MARGIN)
-        decided.append(bool(found.chosen))
-        spent.append(share)
-    return float(np.mean(wrong)), float(np.mean(decided)), float(np.mean(spent))
-
-
 def test_a_race_is_seldom_wrong_and_cheaper():
-    wrong, decided, spent = races(np.random.default_rng(4), 40, "far")
-    assert wrong <= most(0.05, 40) and decided >= 0.5 and spent < 0.75
+    found = races(np.random.default_rng(4), 40, "far")
+    assert found.share("wrong") <= most(0.05, 40)
+    assert found.share("decided") >= 0.5 and found.share("completions") < 0.75
 
 
 def test_a_race_of_useless_arms_ends_early():
@@ -111,9 +72,7 @@ def test_a_replay_of_a_study_measured_whole_ends_as_that():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("shared", "cluster"), [(0.0, 1), (0.5, 1), (0.0, 5)])
-@pytest.mark.parametrize("kind", ["far", "boundary", "close"])
+@pytest.mark.parametrize("kind", ["far", "boundary", "close", "clear"])
 def test_races_in_every_kind_of_world(kind, shared, cluster):
     """Wrong in at most 5 %, groups and draws that move all arms alike among them."""
-    wrong, _, _ = races(np.random.default_rng(5), 200, kind, shared, cluster)
-    assert wrong <= most(0.05, 200)
-    assert math.isfinite(wrong)
+    assert races(np.random.default_rng(5), 200, kind, shared, cluster).share("wrong") <= most(0.05, 200)
