@@ -362,13 +362,15 @@ def _reasons(
     in_seconds: bool,
 ) -> list[str]:
     """Why each other arm is not taken: what it costs, and what it would lose."""
-    reasons = []
+    reasons, of_form = [], _form_alone(chosen, arms, settings.margin)
     for place, other in enumerate(ordered):
         if other is chosen:
             continue
+        told = any(f"completions of {other.label} hold" in text for text in of_form) or not _fails_by_form(other)
+        held = "" if told else f" Of its completions {percent(other.content)} hold the right content."
         saved = chosen.monthly_usd - other.monthly_usd
         if place < ordered.index(chosen) and chosen in useful and other in useful:
-            reasons.append(f"{bounds.in_words(chosen, other)}; it costs the same within the error of the costs.")
+            reasons.append(f"{bounds.in_words(chosen, other)}; it costs the same within the error of the costs.{held}")
         elif place < ordered.index(chosen):
             above = [b for b in ordered if b is not other and not bounds.no_worse(other, b)]
             but = "is right too seldom to be of use"
@@ -376,13 +378,13 @@ def _reasons(
                 best = max(above, key=lambda b: b.accuracy)
                 but = f"may be more than {points(settings.margin)} worse than {best.label}"
             cheaper = f"it is cheaper by {usd(saved)} a month" if in_seconds else "it is cheaper"
-            reasons.append(f"{bounds.in_words(chosen, other)}; {cheaper}, but {but}.")
+            reasons.append(f"{bounds.in_words(chosen, other)}; {cheaper}, but {but}.{held}")
         elif in_seconds:
             answers = bounds.answers(chosen, other, settings.monthly_requests)
-            reasons.append(f"{bounds.in_words(chosen, other)}; it costs {usd(-saved)} more a month{answers}.")
+            reasons.append(f"{bounds.in_words(chosen, other)}; it costs {usd(-saved)} more a month{answers}.{held}")
         else:
-            reasons.append(f"{bounds.in_words(chosen, other)}; it costs more.")
-    reasons += _form_alone(chosen, arms, settings.margin) + _left_out(arms)
+            reasons.append(f"{bounds.in_words(chosen, other)}; it costs more.{held}")
+    reasons += of_form + _left_out(arms)
     elsewhere = [f"{a.label} {a.elsewhere_seconds:.0f} s" for a in arms if a.elsewhere_seconds > 0]
     if elsewhere:
         reasons.append(f"Searched on another machine, and so not in the fixed cost: {', '.join(elsewhere)}.")

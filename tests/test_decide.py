@@ -302,6 +302,35 @@ def test_a_verdict_that_rests_on_form_alone_says_so():
     assert knows.chosen == "lora r16" and not any("by form" in r for r in knows.reasons)
 
 
+def test_what_an_arm_knows_and_does_not_put_right_stands_behind_its_reason():
+    """Content 20 and 58 %: neither comes near the winner's, both are told; that of an arm without it is not."""
+    arms = {
+        "rag": ["w" * 400],
+        "rag_lora": [outcomes(0.75, 400, s) for s in (1, 2, 3)],
+        "few_shot_rag": [outcomes(0.12, 400, s) for s in (1, 2, 3)],
+        "few_shot": ["w" * 400],
+    }
+    d = decide(with_content(arms, {"rag": 0.58, "rag_lora": 0.76, "few_shot_rag": 0.56, "few_shot": 0.01}))
+    by_arm = {name: next(r for r in d.reasons if f" better than {name} " in r) for name in arms if name != "rag_lora"}
+    assert by_arm["rag"].endswith("Of its completions 58.0 % hold the right content.")
+    assert "Of its completions 56" in by_arm["few_shot_rag"]
+    assert "right content" not in by_arm["few_shot"]
+    assert not any("by form" in r for r in d.reasons)
+
+
+def test_a_base_that_reads_and_answers_in_sentences_is_evaluable():
+    """Exactly right on none, the content there in 65 %: the arm lost by form, and may be called so."""
+    sentences = {"accuracy": 0.0, "low": 0.0, "high": 0.06, "items": 60, "content": 0.65, "content_high": 0.76}
+    arms = {"rag": ["w" * 300], "lora": [outcomes(0.8, 300, s) for s in (1, 2)]}
+    study = study_of(arms, probes={"reading_5": sentences})
+    study.cells[0].asks = ["reading_5"]
+    assert all(not a.excluded for a in decide(study).arms)
+    unable = study_of(arms, probes={"reading_5": sentences | {"content": 0.02, "content_high": 0.09}})
+    unable.cells[0].asks = ["reading_5"]
+    (said,) = [a.excluded for a in decide(unable).arms if a.excluded]
+    assert said.endswith("(reading_5 2.0 %)")
+
+
 def test_a_third_of_a_record_is_not_the_content():
     study = study_of({"zero_shot": ["w" * 300], "few_shot": ["w" * 300]})
     for cell in study.cells:

@@ -27,6 +27,8 @@ from lab.world.probes import FACTS, ITEMS, SKILLS, Probe, probe
 DECODING = Decoding(48)
 NEEDED = ("instruction", "format_examples", "label_examples", "reading_5")
 """Probes of what the frozen arms ask of a base model."""
+WHATEVER_THE_FORM = ("instruction", "reading_5")
+"""Of them those that a chat model's sentence passes if it holds the answer; the others ask for a form."""
 GENERAL_TEXT = "general_text"
 """Name of the likelihood probe."""
 FEWER_ITEMS = 60
@@ -204,12 +206,14 @@ def scores_of(asked: Probe, entry: Entry) -> list[Score]:
 
 
 def abilities(prober: Prober, names: Sequence[str], items: int | None = None) -> dict[str, dict[str, Any]]:
-    """Accuracy of the base with a Wilson interval on each probe."""
+    """Accuracy of the base with a Wilson interval on each probe; where what is said counts and not the manner of saying
+    it, also the share whose ``content`` is right, with the upper end of its interval."""
     found, items = {}, items or items_for(prober.model)
     for name in names:
         asked = probe(name, items)
         entry = prober.base(asked)
-        right = sum(s.value for s in scores_of(asked, entry))
+        scores = scores_of(asked, entry)
+        right = sum(s.value for s in scores)
         low, high = wilson(right, items)
         found[name] = {
             "says": asked.says,
@@ -219,4 +223,13 @@ def abilities(prober: Prober, names: Sequence[str], items: int | None = None) ->
             "items": items,
             "evaluation": entry.key,
         }
+        if name in WHATEVER_THE_FORM:
+            held = sum(_knows(sample, score) for (sample, _), score in zip(asked.items, scores))
+            found[name] |= {"content": held / items, "content_high": wilson(held, items)[1]}
     return found
+
+
+def _knows(sample: Sample, score: Score) -> float:
+    """Whether an answer holds the right content; where the question itself does, saying it again shows nothing."""
+    echoed = sample.target.lower() in sample.input.lower()
+    return score.value if echoed else score.parts["content"]

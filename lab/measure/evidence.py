@@ -325,9 +325,9 @@ def _unfit(study: Study, arm: Arm, best: Arm) -> str:
     """An arm that loses clearly on a base that fails the probes it asks for is not evaluable, never lost."""
     known = study.probes_of(arm.model)
     probes = {name: known[name] for name in arm.cells[0].asks if name in known}
-    failed = probes and all(p["high"] < PASSED for p in probes.values())
+    failed = probes and all(p.get("content_high", p["high"]) < PASSED for p in probes.values())
     if failed and arm is not best and best.against(arm).low > 0:
-        names = ", ".join(f"{n} {percent(p['accuracy'])}" for n, p in probes.items())
+        names = ", ".join(f"{n} {percent(p.get('content', p['accuracy']))}" for n, p in probes.items())
         return f"not evaluable on this base model, which can't do what the arm needs ({names})"
     return ""
 

@@ -13,11 +13,12 @@ from lab.context.none import NoContext
 from lab.experiments.levers.run import read_axes, sweep
 from lab.flow.bench import Bench, RunSpec
 from lab.flow.methods import Candidate, Method
-from lab.flow.probing import Prober, ProbeSet, forgetting_probes
+from lab.flow.probing import Prober, ProbeSet, abilities, forgetting_probes
 from lab.flow.runner import Runner
 from lab.measure.forgetting import compared
+from lab.measure.statistics import wilson
 from lab.models.likelihood import kl_each
-from lab.schema import LabError, Prompt
+from lab.schema import Completion, LabError, Prompt, Usage
 from lab.tasks.task import load_task
 from lab.weights.base import TrainingData
 from lab.weights.lora import Lora
@@ -253,3 +254,21 @@ def test_what_is_stored_is_forecast_to_take_no_time(nano, store):
     assert Forecast(bench, plan, probes).cell(cell) == 0
     others = ProbeSet((probe("word_operations", 13),))
     assert Forecast(bench, plan, others).cell(cell) > 0, "other items have not been asked yet"
+
+
+def test_an_answer_in_a_sentence_shows_the_ability_and_an_echo_does_not(tiny, store, monkeypatch):
+    """60 % sentences that hold the answer and 40 % silence: content .6, exactly right none, by hand."""
+    asked = {name: probe(name, 20) for name in ("reading_5", "instruction", "format_examples")}
+
+    def complete(items, decoding, progress=None):
+        told = {s.id: (s, p) for a in asked.values() for s, p in a.items}
+        said = {i: f"I think that it is {told[i][0].target}, yes." for i, _ in items if int(i.split("-")[1]) < 12}
+        return [Completion(i, said.get(i, ""), Usage(1, 1)) for i, _ in items]
+
+    monkeypatch.setattr(tiny, "complete", complete)
+    found = abilities(Prober(tiny, store), list(asked), 20)
+    assert found["reading_5"]["accuracy"] == 0 and found["reading_5"]["content"] == 0.6
+    assert found["reading_5"]["content_high"] == pytest.approx(wilson(12, 20)[1])
+    fresh = [s.target.lower() not in s.input.lower() for s, _ in asked["instruction"].items[:12]]
+    assert 0 < sum(fresh) < 12 and found["instruction"]["content"] == sum(fresh) / 20
+    assert "content" not in found["format_examples"], "there the form is what is asked"

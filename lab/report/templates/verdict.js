@@ -252,20 +252,22 @@ const leftOut = (arms) => arms.filter((a) => a.excluded).map((a) => `${a.label}:
 
 // Why each other arm is not taken: what it costs, and what it would lose.
 function reasonsFor(chosen, ordered, useful, arms, bounds, settings, comparable) {
-  const reasons = [];
+  const reasons = [], ofForm = formAlone(chosen, arms, settings.margin);
   ordered.forEach((other, place) => {
     if (other === chosen) return;
+    const told = ofForm.some((text) => text.includes(`completions of ${other.label} hold`)) || !failsByForm(other);
+    const held = told ? "" : ` Of its completions ${percent(other.content)} hold the right content.`;
     const saved = chosen.monthly_usd - other.monthly_usd;
     if (place < ordered.indexOf(chosen) && useful.includes(chosen) && useful.includes(other))
-      reasons.push(`${bounds.inWords(chosen, other)}; it costs the same within the error of the costs.`);
+      reasons.push(`${bounds.inWords(chosen, other)}; it costs the same within the error of the costs.${held}`);
     else if (place < ordered.indexOf(chosen)) {
       const above = ordered.filter((b) => b !== other && !bounds.noWorse(other, b));
       const but = above.length ? `may be more than ${points(settings.margin)} worse than ${most(above, (b) => b.accuracy).label}` : "is right too seldom to be of use";
-      reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper${comparable ? ` by ${usd(saved)} a month` : ""}, but ${but}.`);
-    } else if (comparable) reasons.push(`${bounds.inWords(chosen, other)}; it costs ${usd(-saved)} more a month${bounds.answers(chosen, other, settings.monthly_requests)}.`);
-    else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.`);
+      reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper${comparable ? ` by ${usd(saved)} a month` : ""}, but ${but}.${held}`);
+    } else if (comparable) reasons.push(`${bounds.inWords(chosen, other)}; it costs ${usd(-saved)} more a month${bounds.answers(chosen, other, settings.monthly_requests)}.${held}`);
+    else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.${held}`);
   });
-  reasons.push(...formAlone(chosen, arms, settings.margin), ...leftOut(arms));
+  reasons.push(...ofForm, ...leftOut(arms));
   const elsewhere = arms.filter((a) => a.elsewhere_seconds > 0).map((a) => `${a.label} ${a.elsewhere_seconds.toFixed(0)} s`);
   if (elsewhere.length) reasons.push(`Searched on another machine, and so not in the fixed cost: ${elsewhere.join(", ")}.`);
   if (!comparable) reasons.push("Seconds come from several machines and are not compared; tokens a request stand in for cost.");
