@@ -48,7 +48,7 @@ def points(bench: Bench, name: str, size: int) -> list[dict]:
             continue
         log = bench.log_of(bench.adapt(spec))
         right = bench.right_of(spare, entry)
-        low, high = wilson(right, len(spare))
+        low, high = map(float, wilson(right, len(spare)))
         told = {"right": right / len(spare), "low": low, "high": high}
         told |= {"validation_nll": round(log["validation_nll"], 4), "steps": log["steps"], "seconds": log["seconds"]}
         found.append(point | told)
@@ -59,12 +59,12 @@ def points(bench: Bench, name: str, size: int) -> list[dict]:
 def table(found: dict) -> list[str]:
     """One task and method as Markdown."""
     measured = [p for p in found["points"] if "right" in p]
-    best = max(p["right"] for p in measured)
-    best_of_grid = max(p["right"] for p in measured if p["in_grid"])
+    best = max((p["right"] for p in measured), default=0.0)
+    best_of_grid = max((p["right"] for p in measured if p["in_grid"]), default=0.0)
     lines = [f"## {found['task']}, {found['method']}, {found['size']} labelled examples, {found['model']}", ""]
     lines += [
         f"`python reports/rates/run.py {found['folder']}:{found['method']} --size {found['size']} --model "
-        f"{found['model']}` ({found['precision']})",
+        f"{found['model']}` ({found['precision']}, {found['machine']})",
         "",
     ]
     lines += ["| rate | in the grid | right | 95 % | nats a token on validation | steps |", "|---|---|---|---|---|---|"]
@@ -103,7 +103,12 @@ def main() -> None:
         folder, _, name = text.partition(":")
         bench = Bench(load_task(folder), model, store, Tools(cache=store.cache / "vectors"))
         found = {"task": bench.task.name, "method": name or "lora", "size": asked.size, "model": model.name}
-        found |= {"precision": model.precision, "folder": folder, "points": points(bench, name or "lora", asked.size)}
+        found |= {
+            "precision": model.precision,
+            "machine": here.name,
+            "folder": folder,
+            "points": points(bench, name or "lora", asked.size),
+        }
         same = ("task", "method", "size", "model", "precision")
         known = [k for k in known if any(k[s] != found[s] for s in same)] + [found]
         path.write_text(json.dumps(known, indent=1))
