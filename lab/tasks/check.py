@@ -14,6 +14,7 @@ import numpy as np
 
 from lab.schema import LabError, Sample
 from lab.tasks.task import SPLITS, Task
+from lab.tasks.texts import likeness, normalise
 
 NEAR = 0.9
 """Cosine of character 3- to 5-gram TF-IDF from which two inputs count as near duplicates."""
@@ -27,12 +28,6 @@ class Finding:
     kind: str
     text: str
     ids: tuple[str, ...] = ()
-
-
-def likeness(text: str) -> str:
-    """Inputs with the same key are the same to a person: case, punctuation and white space aside."""
-    kept = "".join(c if c.isalnum() else " " for c in text.lower())
-    return " ".join(kept.split()) or " ".join(text.split())
 
 
 def check_task(
@@ -66,15 +61,21 @@ def is_classification(task: Task) -> bool:
     """Whether the targets are a closed set: the label scorer, or few targets that all recur."""
     if task.scorer == "label":
         return True
-    counts = Counter(s.target for s in task.labelled)
+    counts = Counter(counted_as(task)(s.target) for s in task.labelled)
     return task.scorer in ("exact", "any") and len(counts) <= 50 and len(counts) * 5 <= len(task.labelled)
 
 
+def counted_as(task: Task) -> Callable[[str], str]:
+    """What makes two targets one to the task's scorer: case and a full stop do not count where it takes texts."""
+    return normalise if task.scorer in ("label", "exact", "any", "f1") else str
+
+
 def majority_rate(task: Task, split: str = "test") -> tuple[str, float]:
-    """The labelled items' most frequent target and its share of a split."""
-    target = Counter(s.target for s in task.labelled).most_common(1)[0][0]
-    samples = task.split(split)
-    return target, sum(s.target == target for s in samples) / len(samples)
+    """The labelled items' most frequent target, in its most frequent spelling, and its share of a split."""
+    key, samples = counted_as(task), task.split(split)
+    most = Counter(key(s.target) for s in task.labelled).most_common(1)[0][0]
+    spelled = Counter(s.target for s in task.labelled if key(s.target) == most).most_common(1)[0][0]
+    return spelled, sum(key(s.target) == most for s in samples) / len(samples)
 
 
 def _listed(ids: list[str]) -> str:
@@ -114,7 +115,8 @@ def _conflicts(task: Task) -> list[Finding]:
         for sample in task.split(split):
             targets[likeness(sample.input)].append(sample)
     repeated = [g for g in targets.values() if len(g) > 1]
-    conflicting = [g for g in repeated if len({s.target for s in g}) > 1]
+    key = counted_as(task)
+    conflicting = [g for g in repeated if len({key(s.target) for s in g}) > 1]
     findings = []
     if conflicting:
         ids = [" / ".join(s.id for s in g[:3]) for g in conflicting]
@@ -167,7 +169,8 @@ def _near_duplicates(task: Task, most: int = 20_000) -> list[Finding]:
             if b >= NEAR and likeness(s.input) not in exact
         ]
     # Generated or templated texts differ in a name only; a different target shows that the name matters.
-    close = [(s, other) for s, other in close if s.target == other.target]
+    key = counted_as(task)
+    close = [(s, other) for s, other in close if key(s.target) == key(other.target)]
     if not close:
         return []
     return [
@@ -189,9 +192,10 @@ def _sizes(task: Task) -> list[Finding]:
 def _balance(task: Task) -> list[Finding]:
     if not is_classification(task):
         return []
-    counts = Counter(s.target for s in task.labelled)
+    key = counted_as(task)
+    counts = Counter(key(s.target) for s in task.labelled)
     target, rate = majority_rate(task)
-    unseen = {s.target for s in task.test} - set(counts)
+    unseen = {s.target for s in task.test if key(s.target) not in counts}
     findings = [
         Finding(
             "note",
@@ -201,11 +205,12 @@ def _balance(task: Task) -> list[Finding]:
     ]
     if max(counts.values()) > 10 * min(counts.values()):
         rarest = min(counts, key=counts.get)
+        most = max(counts.values())
         findings.append(
             Finding(
                 "warning",
                 "imbalance",
-                f"label {rarest!r} stands {counts[rarest]} times, {target!r} {counts[target]} times",
+                f"label {rarest!r} stands {counts[rarest]} times, {target!r} {most} times",
             )
         )
     if unseen:
@@ -233,7 +238,8 @@ def _lengths(task: Task, count_tokens: Callable[[str], int], window: int) -> lis
             Finding(
                 "warning",
                 "too_long",
-                f"{len(over)} items are longer than the model's window of {window} tokens and will be cut: "
+                f"{len(over)} items are longer than the model's window of {window} tokens; a prompt that long ends as "
+                "an error, a training pair is left out: "
                 f"{_listed(over)}",
                 tuple(over),
             )

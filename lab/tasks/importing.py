@@ -13,6 +13,7 @@ import pandas
 from lab.files import read_jsonl
 from lab.schema import LabError, Sample, first_line
 from lab.tasks.task import SPLITS, Task, read_document_folder
+from lab.tasks.texts import likeness
 
 INPUT_NAMES = ("input", "text", "question", "prompt", "query", "message", "sentence", "utterance")
 TARGET_NAMES = ("target", "label", "answer", "output", "completion", "response", "intent", "category")
@@ -169,10 +170,9 @@ def _text(value: object) -> str:
 
 
 def split_by_group(samples: list[Sample], seed: int = 0, shares: dict[str, float] = SHARES) -> dict[str, list[Sample]]:
-    """Samples by split; a group (else an input) goes whole to one split, drawn from a fixed seed."""
-    groups: dict[str, list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault(sample.group or f"\0{sample.input.lower()}", []).append(sample)
+    """Samples by split; what belongs together goes whole to one split, drawn from a fixed seed: items of one group, and
+    inputs that are the same to a person, as ``lab check`` sees it."""
+    groups = _together(samples)
     if len(groups) < 3:
         raise LabError(f"only {len(groups)} groups of items: at least 3 are needed for train, validation and test")
     order = sorted(groups)
@@ -186,6 +186,27 @@ def split_by_group(samples: list[Sample], seed: int = 0, shares: dict[str, float
             name = max(SPLITS, key=lambda s: shares[s] * len(samples) - len(result[s]))
         result[name] += groups[group]
     return result
+
+
+def _together(samples: list[Sample]) -> dict[str, list[Sample]]:
+    """Items that share a group or an input, through others as well; by the first of their names."""
+    first: dict[str, str] = {}
+
+    def found(name: str) -> str:
+        while first.setdefault(name, name) != name:
+            first[name] = first[first[name]]
+            name = first[name]
+        return name
+
+    keys = [f"\0{likeness(s.input)}" for s in samples]
+    for sample, key in zip(samples, keys):
+        if sample.group:
+            one, other = sorted((found(sample.group), found(key)))
+            first[one] = other
+    groups: dict[str, list[Sample]] = {}
+    for sample, key in zip(samples, keys):
+        groups.setdefault(found(key), []).append(sample)
+    return groups
 
 
 def guess_scorer(samples: list[Sample]) -> str:

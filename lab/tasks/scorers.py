@@ -9,34 +9,25 @@ from __future__ import annotations
 import importlib
 import json
 import re
-import string
 import sys
 from collections import Counter
 from collections.abc import Callable
 
 from lab.schema import Completion, LabError, Sample, Score
+from lab.tasks.numbers import decimal_of, number_of, numbers_in
 from lab.tasks.task import Task
+from lab.tasks.texts import holds, normalise, stands_in, words
 
 Scorer = Callable[[Sample, Completion], Score]
 
 REFUSALS = re.compile(r"^\s*(i('m| am) sorry|i can('|no)t|i am unable|as an ai)\b", re.I)
 
 
-def normalise(text: str) -> str:
-    """Lower case, white space folded, no full stop or quotes around the text."""
-    return " ".join(text.lower().split()).strip().strip("\"'").rstrip(".").strip()
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words without punctuation and articles (the usual SQuAD normalisation)."""
-    text = "".join(" " if c in string.punctuation else c for c in text.lower())
-    return [w for w in text.split() if w not in ("a", "an", "the")]
-
-
 def _outcome(completion: Completion, right: bool, malformed: bool = False) -> str:
     if completion.error:
         return "error"
-    if right:
+    # Nothing is no answer, whatever a normalisation leaves of the target.
+    if right and completion.text.strip():
         return "correct"
     if not completion.finished:
         return "truncated"
@@ -45,16 +36,10 @@ def _outcome(completion: Completion, right: bool, malformed: bool = False) -> st
     return "malformed" if malformed or not completion.text.strip() else "wrong"
 
 
-def _holds(text: str, target: str) -> bool:
-    """Whether a target stands in a text by the normalisation of answers, as whole words."""
-    wanted = normalise(target)
-    return bool(wanted) and _stands_in(wanted, " ".join(text.lower().split()))
-
-
 def exact(sample: Sample, completion: Completion) -> Score:
     """Equal to the target after normalisation; ``content``: the target stands in the completion."""
     right = normalise(completion.text) == normalise(sample.target)
-    parts = {"content": float(right or _holds(completion.text, sample.target))}
+    parts = {"content": float(right or holds(completion.text, sample.target))}
     return Score(_outcome(completion, right), completion.text.strip(), parts)
 
 
@@ -62,20 +47,8 @@ def any_of(sample: Sample, completion: Completion) -> Score:
     """Equal to the target or to any of ``accept`` after normalisation; ``content``: one of them stands in it."""
     accepted = (sample.target, *sample.accept)
     right = normalise(completion.text) in {normalise(t) for t in accepted}
-    parts = {"content": float(right or any(_holds(completion.text, t) for t in accepted))}
+    parts = {"content": float(right or any(holds(completion.text, t) for t in accepted))}
     return Score(_outcome(completion, right), completion.text.strip(), parts)
-
-
-NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?")
-
-
-def number(sample: Sample, completion: Completion) -> Score:
-    """The first number of the completion equals the target's (to one part in a billion); ``content``: any of them."""
-    answers = [a.replace(",", "") for a in NUMBER.findall(completion.text)]
-    wanted = float(sample.target.replace(",", ""))
-    same = [abs(float(a) - wanted) <= 1e-9 * max(1.0, abs(wanted)) for a in answers]
-    outcome = _outcome(completion, bool(same) and same[0], malformed=not answers)
-    return Score(outcome, answers[0] if answers else "", {"content": float(any(same))})
 
 
 def token_f1(sample: Sample, completion: Completion) -> Score:
@@ -90,13 +63,13 @@ def token_f1(sample: Sample, completion: Completion) -> Score:
         common = sum((Counter(got) & Counter(wanted)).values())
         return 2 * common / (len(got) + len(wanted)) if common else 0.0
 
-    def holds(target: str) -> bool:
+    def together(target: str) -> bool:
         wanted = words(target)
         return bool(wanted) and any(got[i : i + len(wanted)] == wanted for i in range(len(got)))
 
     accepted = (sample.target, *sample.accept)
     best = max(f1(t) for t in accepted)
-    parts = {"f1": best, "content": float(best == 1.0 or any(holds(t) for t in accepted))}
+    parts = {"f1": best, "content": float(best == 1.0 or any(together(t) for t in accepted))}
     return Score(_outcome(completion, best == 1.0), completion.text.strip(), parts)
 
 
@@ -113,12 +86,25 @@ def json_fields(sample: Sample, completion: Completion) -> Score:
     except (ValueError, RecursionError):
         got, valid = None, False
     if isinstance(wanted, dict) and wanted:
-        right = [got.get(k) == v if valid else _stands_in(_leaf(v), completion.text) for k, v in wanted.items()]
+        text = completion.text
+        right = [k in got and _same(got[k], v) if valid else stands_in(_leaf(v), text) for k, v in wanted.items()]
         content = sum(right) / len(right)
     else:
-        content = float(got == wanted)
+        content = float(_same(got, wanted))
     parts = {"format": float(valid), "content": content}
-    return Score(_outcome(completion, valid and got == wanted, malformed=not valid), completion.text.strip(), parts)
+    right = valid and _same(got, wanted)
+    return Score(_outcome(completion, right, malformed=not valid), completion.text.strip(), parts)
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two JSON values are equal, types told apart: ``true`` is not 1 (1 and 1.0 are one number)."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(v, other[k]) for k, v in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other
 
 
 def _refuse_constant(name: str) -> None:
@@ -127,10 +113,6 @@ def _refuse_constant(name: str) -> None:
 
 def _leaf(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _stands_in(value: str, text: str) -> bool:
-    return bool(value) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
 
 
 def record(task: Task) -> Scorer:
@@ -159,10 +141,29 @@ def record(task: Task) -> Scorer:
     def score(sample: Sample, completion: Completion) -> Score:
         fields, text = pattern.fullmatch(sample.target).groupdict(), completion.text.strip()
         match = pattern.fullmatch(text)
-        right = [match.group(k) == v if match else _stands_in(v, text) for k, v in fields.items()]
+        right = [match.group(k) == v if match else stands_in(v, text) for k, v in fields.items()]
         parts = {"format": float(match is not None), "content": sum(right) / len(right)}
         return Score(_outcome(completion, match is not None and all(right), malformed=match is None), text, parts)
 
+    return score
+
+
+def number(task: Task) -> Scorer:
+    """The first number of the completion equals the target's (to one part in a billion); ``content``: any of them.
+
+    ``decimal = ","`` in task.toml reads ``1.200,5`` as people write it there; a figure that is no number in the task's
+    notation is no answer.
+    """
+    decimal = decimal_of(task.settings, f"{task.folder}/task.toml")
+
+    def score(sample: Sample, completion: Completion) -> Score:
+        found, wanted = numbers_in(completion.text, decimal), number_of(sample.target, decimal)
+        same = [n is not None and abs(n - wanted) <= 1e-9 * max(1.0, abs(wanted)) for n in found]
+        first = found[0] if found else None
+        outcome = _outcome(completion, bool(same) and same[0], malformed=first is None)
+        return Score(outcome, "" if first is None else f"{first:g}", {"content": float(any(same))})
+
+    _check_targets(task, "number", lambda target: number_of(target, decimal))
     return score
 
 
@@ -176,8 +177,8 @@ def label(task: Task) -> Scorer:
     def score(sample: Sample, completion: Completion) -> Score:
         answer = normalise(completion.text)
         # A completion that names several labels has not answered.
-        named = [label for label in known if _holds(completion.text, label)]
-        told = [n for n in named if not any(n != other and _stands_in(n, other) for other in named)]
+        named = [label for label in known if holds(completion.text, label)]
+        told = [n for n in named if not any(n != other and stands_in(n, other) for other in named)]
         parts = {"format": float(answer in known), "content": float(told == [normalise(sample.target)])}
         return Score(
             _outcome(completion, answer == normalise(sample.target), malformed=answer not in known),
@@ -188,8 +189,8 @@ def label(task: Task) -> Scorer:
     return score
 
 
-PLAIN: dict[str, Scorer] = {"exact": exact, "any": any_of, "number": number, "json": json_fields, "f1": token_f1}
-BY_TASK: dict[str, Callable[[Task], Scorer]] = {"label": label, "record": record}
+PLAIN: dict[str, Scorer] = {"exact": exact, "any": any_of, "json": json_fields, "f1": token_f1}
+BY_TASK: dict[str, Callable[[Task], Scorer]] = {"number": number, "label": label, "record": record}
 
 
 def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
@@ -201,7 +202,8 @@ def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
     if name in BY_TASK:
         return BY_TASK[name](task)
     if name in PLAIN:
-        _check_targets(task, name)
+        if name == "json":
+            _check_targets(task, name, lambda target: json.loads(target, parse_constant=_refuse_constant))
         return PLAIN[name]
     if ":" in name:
         if not allow_code:
@@ -217,15 +219,14 @@ def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
     )
 
 
-def _check_targets(task: Task, name: str) -> None:
-    readers = {"json": json.loads, "number": lambda t: float(t.replace(",", ""))}
-    if name not in readers:
-        return
+def _check_targets(task: Task, name: str, read: Callable[[str], object]) -> None:
+    """Raises LabError naming the first target that nobody could match."""
     for split in ("train", "validation", "test"):
         for sample in task.split(split):
             try:
-                readers[name](sample.target)
-            except ValueError:
+                read(sample.target)
+            except (ValueError, RecursionError) as error:
                 raise LabError(
-                    f"{task.folder}/{split}.jsonl: the target of {sample.id} is not {name}: {sample.target[:60]!r}"
+                    f"{task.folder}/{split}.jsonl: the target of {sample.id} is not {name}: {sample.target[:60]!r} "
+                    f"({str(error)[:100]})"
                 ) from None

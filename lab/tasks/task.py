@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import tomllib
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from lab.files import digest, read_jsonl
 from lab.schema import Document, LabError, Sample
+from lab.tasks.texts import normalise
 
 SPLITS = ("train", "validation", "test")
 SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept", "choices"}
@@ -52,8 +54,17 @@ class Task:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The distinct targets, sorted; of a scoped task the whole task's: known like the instruction."""
-        return self.closed_set or tuple(sorted({s.target for s in self.labelled}))
+        """The distinct targets, sorted; of a scoped task the whole task's: known like the instruction. Spellings that
+        are one to the label scorer are one label, in the most frequent spelling."""
+        if self.closed_set:
+            return self.closed_set
+        counts = Counter(s.target for s in self.labelled)
+        if self.scorer not in ("label", "exact", "any"):
+            return tuple(sorted(counts))
+        spelled: dict[str, str] = {}
+        for target in sorted(counts, key=lambda t: (-counts[t], t)):
+            spelled.setdefault(normalise(target), target)
+        return tuple(sorted(spelled.values()))
 
     @cached_property
     def documents_digest(self) -> str:
