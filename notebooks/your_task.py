@@ -22,8 +22,10 @@ with app.setup(hide_code=True):
     from lab.measure.power import power_findings
     from lab.schema import LabError
     from lab.tasks.check import check_task
-    from lab.tasks.importing import choose_columns, import_task, read_table
+    from lab.tasks.importing import choose_columns, import_task
     from lab.tasks.scorers import BY_TASK, PLAIN
+    from lab.tasks.shapes import shaped
+    from lab.tasks.tables import as_text, read_table, refusal
     from lab.tasks.task import write_task
 
     KINDS = {"error": "danger", "warning": "warn", "note": "neutral"}
@@ -45,7 +47,9 @@ def _():
 @app.cell(hide_code=True)
 def _():
     table_file = mo.ui.file(
-        filetypes=[".csv", ".tsv", ".jsonl", ".parquet"], kind="area", label="Drop a CSV, TSV, JSONL or Parquet file"
+        filetypes=[".csv", ".tsv", ".jsonl", ".json", ".gz", ".parquet"],
+        kind="area",
+        label="Drop a CSV, TSV, JSON, JSONL or Parquet file",
     )
     document_files = mo.ui.file(
         filetypes=[".md", ".txt"], multiple=True, kind="area", label="Drop documents (.md, .txt), if there are any"
@@ -60,15 +64,17 @@ def _(table_file):
     mo.stop(not table_file.value, mo.md("<small>Waiting for a table.</small>"))
     source = uploads.keep(lab_home(), table_file.value[0].name, table_file.value[0].contents)
     try:
-        table = read_table(str(source))
+        table = shaped(read_table(str(source)))
     except LabError as error:
         mo.stop(True, mo.callout(mo.plain_text(str(error)), kind="danger"))
-    names = [str(c) for c in table.columns if c != "__line__"]
+    names = table.columns
     mo.vstack(
         [
-            mo.md(f"### {len(table):,} rows"),
+            mo.md(f"### {len(table.rows):,} rows"),
+            *(mo.plain_text(note) for note in table.notes),
+            *([mo.callout(mo.plain_text(str(refusal(table.bad, source.name))), kind="warn")] if table.bad else []),
             mo.ui.table(
-                table.drop(columns="__line__").head(200).astype(str).to_dict("records"), selection=None, page_size=5
+                [{k: as_text(v) for k, v in row.cells.items()} for row in table.rows[:200]], selection=None, page_size=5
             ),
         ]
     )
@@ -78,7 +84,7 @@ def _(table_file):
 @app.cell(hide_code=True)
 def _(names, source, table):
     try:
-        guess = choose_columns(table, source.name)
+        guess, _ = choose_columns(table)
     except LabError:
         guess = None
 
@@ -131,7 +137,7 @@ def _(
         knowledge = uploads.documents(
             lab_home(), [(f.name, f.contents) for f in document_files.value], document_folder.value.strip()
         )
-        task, chosen = import_task(
+        found = import_task(
             str(source),
             name=source.stem,
             instruction=instruction.value,
@@ -143,12 +149,14 @@ def _(
             group_column=group_column.value or "",
             evidence_column=evidence_column.value or "",
         )
+        task = found.task
         findings = [*check_task(task), *power_findings(task)]
     except LabError as error:
         mo.stop(True, mo.callout(mo.plain_text(str(error)), kind="danger"))
     mo.vstack(
         [
             mo.md("### Checks"),
+            *(mo.plain_text(note) for note in found.notes),
             *(mo.callout(mo.plain_text(f"{f.level}: {f.text}"), kind=KINDS[f.level]) for f in findings),
         ]
     )

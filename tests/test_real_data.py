@@ -36,15 +36,13 @@ def real(shared, tmp_path_factory):
 
 def test_the_known_leaks_are_found(real):
     """The data's README: two test texts of clinc150 stand in train, nine of snips in lower case."""
-    clinc, _ = import_task(
+    clinc = import_task(
         str(real / "clinc150" / "train.jsonl"),
         name="c",
         test_source=str(real / "clinc150" / "test.jsonl"),
         validation_source=str(real / "clinc150" / "validation.jsonl"),
-    )
-    snips, _ = import_task(
-        str(real / "snips" / "train.jsonl"), name="s", test_source=str(real / "snips" / "test.jsonl")
-    )
+    ).task
+    snips = import_task(str(real / "snips" / "train.jsonl"), name="s", test_source=str(real / "snips" / "test.jsonl"))
     for task, least in ((clinc, 2), (snips, 9)):
         leaks = next(f for f in check_task(task) if f.kind == "leak")
         exact = {s.input.strip().lower() for s in task.labelled}
@@ -54,13 +52,13 @@ def test_the_known_leaks_are_found(real):
 
 
 def test_the_embedder_finds_abstracts(real):
-    task, _ = import_task(
+    task = import_task(
         str(real / "pubmedqa" / "train.jsonl"),
         name="p",
         test_source=str(real / "pubmedqa" / "test.jsonl"),
         documents=real / "pubmedqa" / "documents",
         scorer="label",
-    )
+    ).task
     samples = [*task.labelled, *task.test]
     texts, ids = [d.text for d in task.documents], [d.id for d in task.documents]
     recall = {}

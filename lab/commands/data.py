@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from lab.commands.options import DEFAULT_MODEL, Folder, ModelName, console
 from lab.schema import LabError
 
+SKIPPED = "skipped_rows.jsonl"
+"""Rows that an import left out."""
 TASK_FILES = ("task.toml", "train.jsonl", "validation.jsonl", "test.jsonl", "documents.jsonl")
 
 
@@ -33,19 +36,28 @@ def check(task: Folder, model: ModelName = DEFAULT_MODEL) -> None:
 
 
 def import_(
-    source: Annotated[str, typer.Argument(help="CSV, TSV, JSONL or Parquet file, or a Hub dataset id")],
+    source: Annotated[str, typer.Argument(help="CSV, TSV, JSONL, JSON or Parquet file, or a Hub dataset id")],
     out: Annotated[Path, typer.Option(help="task folder to write")],
     input: Annotated[str, typer.Option(help="column with the input")] = "",
     target: Annotated[str, typer.Option(help="column with the target")] = "",
-    id: Annotated[str, typer.Option(help="column with ids")] = "",
-    group: Annotated[str, typer.Option(help="column whose equal values never stand on both sides of a split")] = "",
-    evidence: Annotated[str, typer.Option(help="column with ids of the documents that hold the answer")] = "",
+    id: Annotated[str | None, typer.Option(help="column with ids; '' for none")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="column whose equal values never stand on both sides of a split; '' for none")
+    ] = None,
+    evidence: Annotated[
+        str | None, typer.Option(help="column with ids of the documents that hold the answer; '' for none")
+    ] = None,
     documents: Annotated[Path | None, typer.Option(help="folder with .md and .txt files")] = None,
     test: Annotated[str, typer.Option(help="a file of its own for the test split")] = "",
     validation: Annotated[str, typer.Option(help="a file of its own for the validation split")] = "",
     instruction: Annotated[str, typer.Option(help="what the model is told to do")] = "",
     scorer: Annotated[str, typer.Option(help="exact, label, any, number, json, f1 or record; guessed by default")] = "",
-    encoding: Annotated[str, typer.Option(help="of CSV files")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="recognised where it is not given")] = "",
+    separator: Annotated[str, typer.Option(help="of CSV files: , ; | or tab; recognised where it is not given")] = "",
+    decimal: Annotated[str, typer.Option(help="of the number scorer: . or ,")] = "",
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="leave out rows that can't be read, and write them down")
+    ] = False,
     seed: Annotated[int, typer.Option(help="of the split")] = 0,
     force: Annotated[bool, typer.Option(help="replace an existing task folder")] = False,
 ) -> None:
@@ -60,7 +72,7 @@ def import_(
         raise LabError(f"{out}: exists and is not empty; give another --out, or --force to replace it")
     if documents is not None and not documents.is_dir():
         raise LabError(f"--documents {documents}: no such folder")
-    task, chosen = import_task(
+    found = import_task(
         source,
         name=out.name,
         documents=documents,
@@ -69,17 +81,25 @@ def import_(
         instruction=instruction,
         scorer=scorer,
         encoding=encoding,
+        separator=separator,
+        decimal=decimal,
         seed=seed,
+        skip_bad_rows=skip_bad_rows,
         input_column=input,
         target_column=target,
         id_column=id,
         group_column=group,
         evidence_column=evidence,
     )
-    for name in TASK_FILES:
+    task = found.task
+    for name in (*TASK_FILES, SKIPPED):
         (out / name).unlink(missing_ok=True)
     write_task(task, out)
-    named = ", ".join(f"{k} = {v}" for k, v in vars(chosen).items() if v)
+    if found.skipped:
+        rows = (json.dumps({"file": f, "line": n, "why": w}, ensure_ascii=False) for f, n, w in found.skipped)
+        (out / SKIPPED).write_text("\n".join(rows) + "\n", encoding="utf-8")
+        found.notes.append(f"{len(found.skipped)} bad rows left out: {out / SKIPPED}")
+    named = ", ".join(f"{k} = {v}" for k, v in vars(found.columns).items() if v)
     console.print(
         f"{out}: {len(task.train):,} train, {len(task.validation):,} validation, {len(task.test):,} test, "
         f"{len(task.documents):,} documents",
@@ -91,6 +111,8 @@ def import_(
         markup=False,
         soft_wrap=True,
     )
+    for note in found.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     written = load_task(out)
     show_findings(console, [*check_task(written), *power_findings(written)])
 

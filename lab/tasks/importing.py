@@ -1,23 +1,26 @@
-"""From a user's file to a task folder: ``import_task(Path("tickets.csv"),
-input_column="text", target_column="label")``."""
+"""From a user's file to a task folder: ``import_task("tickets.csv", name="tickets", input_column="text")``."""
 
 from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import pandas
-
-from lab.files import read_jsonl
-from lab.schema import LabError, Sample, first_line
+from lab.schema import LabError, Sample
+from lab.tasks.scorers import target_reader
+from lab.tasks.shapes import shaped
+from lab.tasks.tables import Table, as_text, read_table, refusal
 from lab.tasks.task import SPLITS, Task, read_document_folder
-from lab.tasks.texts import likeness
+from lab.tasks.texts import count_words, likeness, normalise
 
 INPUT_NAMES = ("input", "text", "question", "prompt", "query", "message", "sentence", "utterance")
 TARGET_NAMES = ("target", "label", "answer", "output", "completion", "response", "intent", "category")
 SHARES = {"train": 0.60, "validation": 0.15, "test": 0.25}
+FEWEST_GROUPS = 3
+"""Groups that a guessed group column must have: fewer can't be split."""
 
 
 @dataclass(frozen=True)
@@ -29,144 +32,129 @@ class Columns:
     id: str = ""
     group: str = ""
     evidence: str = ""
+    accept: str = ""
 
 
-def read_table(source: str, encoding: str = "utf-8") -> pandas.DataFrame:
-    """A CSV, TSV, JSONL or Parquet file, or a Hub dataset id (needs the ``hub`` extra and a network), as a table.
+@dataclass
+class Imported:
+    """A task, and what became of the file."""
 
-    The column ``__line__`` holds the line of the file a row came from. Raises LabError naming file and line.
-    """
-    path = Path(source)
-    if not path.exists():
-        if source.count("/") <= 1 and not path.suffix:
-            return _read_hub(source)
-        raise LabError(f"{source}: no such file")
-    if path.stat().st_size == 0:
-        raise LabError(f"{path}: the file is empty")
-    suffix = path.suffix.lower()
-    try:
-        if suffix in (".jsonl", ".ndjson"):
-            rows = [row | {"__line__": number} for number, row in read_jsonl(path)]
-            table = pandas.DataFrame(rows)
-        elif suffix == ".parquet":
-            table = pandas.read_parquet(path)
-            table["__line__"] = range(1, len(table) + 1)
-        elif suffix in (".csv", ".tsv"):
-            table = pandas.read_csv(
-                path, dtype=str, keep_default_na=False, encoding=encoding, sep="\t" if suffix == ".tsv" else ","
-            )
-            table["__line__"] = range(2, len(table) + 2)
-        else:
-            raise LabError(
-                f"{path}: a .csv, .tsv, .jsonl or .parquet file is needed, not {suffix or 'a file without ending'}"
-            )
-    except UnicodeDecodeError:
-        line = _first_unreadable_line(path, encoding)
-        raise LabError(
-            f"{path}, line {line}: not {encoding} text; name its encoding, for instance --encoding latin-1"
-        ) from None
-    except LookupError:
-        raise LabError(f"--encoding {encoding}: no such encoding; try utf-8, latin-1 or cp1252") from None
-    except pandas.errors.ParserError as error:
-        raise LabError(f"{path}: {str(error).strip()}") from None
-    except pandas.errors.EmptyDataError:
-        raise LabError(f"{path}: the file is empty") from None
-    except (OSError, ValueError) as error:
-        raise LabError(f"{path}: can't be read as {suffix}: {error}") from None
-    if table.empty:
-        raise LabError(f"{path}: the file has no rows")
-    return table
-
-
-def _first_unreadable_line(path: Path, encoding: str) -> int:
-    """The reader's own position counts from the start of a block, so the lines are decoded one by one."""
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        try:
-            line.decode(encoding)
-        except UnicodeDecodeError:
-            return number
-    return 1
-
-
-def _read_hub(name: str) -> pandas.DataFrame:
-    try:
-        from datasets import load_dataset
-    except ImportError:
-        raise LabError(
-            f"{name}: no such file; to load it as a Hub dataset install: pip install 'decision-lab[hub]'"
-        ) from None
-    try:
-        table = load_dataset(name, split="train", trust_remote_code=False).to_pandas()
-    except Exception as error:
-        raise LabError(f"{name}: no such file, and as a Hub dataset it can't be loaded: {first_line(error)}") from None
-    table["__line__"] = range(1, len(table) + 1)
-    return table
+    task: Task
+    columns: Columns
+    notes: list[str] = field(default_factory=list)
+    """What was recognised, and what is not used."""
+    skipped: list[tuple[str, int, str]] = field(default_factory=list)
+    """(file, line, why) of rows that were left out as asked."""
 
 
 def choose_columns(
-    table: pandas.DataFrame,
-    source: str,
+    table: Table,
     input_column: str = "",
     target_column: str = "",
-    id_column: str = "",
-    group_column: str = "",
-    evidence_column: str = "",
-) -> Columns:
-    """The columns as given, else guessed by their usual names; raises LabError listing the columns there are."""
-    names = [c for c in table.columns if c != "__line__"]
+    id_column: str | None = None,
+    group_column: str | None = None,
+    evidence_column: str | None = None,
+    documents: frozenset[str] = frozenset(),
+) -> tuple[Columns, list[str]]:
+    """(the columns as given, else guessed by their usual names; why a guess was not taken).
 
-    def pick(given: str, usual: tuple[str, ...], option: str) -> str:
+    Of the last three ``None`` lets guess and an empty name says that there is none; a guess is taken only where it
+    can serve: ids that all differ, groups enough to split by, evidence that names ``documents``. Raises LabError
+    listing the columns there are.
+    """
+    names, notes = table.columns, []
+
+    def usual(wanted: tuple[str, ...]) -> str:
+        return next((n for u in wanted for n in names if n.lower() == u), "")
+
+    def known(given: str, option: str) -> str:
         if given and given not in names:
-            raise LabError(f"{source}: no column {given!r} for --{option}; columns are {', '.join(names)}")
-        found = given or next((n for u in usual for n in names if n.lower() == u), "")
-        if not found and option in ("input", "target"):
-            raise LabError(f"{source}: name the column with --{option}; columns are {', '.join(names)}")
+            raise LabError(f"{table.source}: no column {given!r} for --{option}; columns are {', '.join(names)}")
+        return given
+
+    def required(given: str, wanted: tuple[str, ...], option: str) -> str:
+        found = known(given, option) or usual(wanted)
+        if not found:
+            raise LabError(f"{table.source}: name the column with --{option}; columns are {', '.join(names)}")
         return found
 
+    def guessed(given: str | None, option: str, why_not: Callable[[list[Any]], str]) -> str:
+        if given is not None:
+            return known(given, option)
+        found = usual((option,))
+        if found and (why := why_not([row.cells.get(found) for row in table.rows])):
+            notes.append(f"{found} is not taken for --{option}: {why}")
+            return ""
+        return found
+
+    def no_ids(values: list[Any]) -> str:
+        texts = [as_text(v) for v in values]
+        return "" if all(texts) and len(set(texts)) == len(texts) else "its values repeat or are empty"
+
+    def no_groups(values: list[Any]) -> str:
+        return "" if len({as_text(v) for v in values}) >= FEWEST_GROUPS else f"fewer than {FEWEST_GROUPS} groups"
+
+    def no_evidence(values: list[Any]) -> str:
+        return "" if all(set(evidence_of(v)) <= documents for v in values) else "its values name no documents"
+
     chosen = Columns(
-        pick(input_column, INPUT_NAMES, "input"),
-        pick(target_column, TARGET_NAMES, "target"),
-        pick(id_column, ("id",), "id"),
-        pick(group_column, ("group",), "group"),
-        pick(evidence_column, ("evidence",), "evidence"),
+        required(input_column, INPUT_NAMES, "input"),
+        required(target_column, TARGET_NAMES, "target"),
+        guessed(id_column, "id", no_ids),
+        guessed(group_column, "group", no_groups),
+        guessed(evidence_column, "evidence", no_evidence),
+        usual(("accept",)),
     )
     if chosen.input == chosen.target:
-        raise LabError(f"{source}: input and target are the same column {chosen.input!r}")
-    return chosen
+        raise LabError(f"{table.source}: input and target are the same column {chosen.input!r}")
+    if unused := [n for n in names if n not in vars(chosen).values()]:
+        notes.append(f"not used: {', '.join(unused)}")
+    return chosen, notes
 
 
-def samples_from(table: pandas.DataFrame, columns: Columns, source: str, prefix: str = "item") -> list[Sample]:
-    """One sample a row; raises LabError with the line of an empty input or target, or a duplicate id."""
+def evidence_of(value: Any) -> tuple[str, ...]:
+    """Ids of documents: a list, or one text with ``|`` between them."""
+    if isinstance(value, list):
+        return tuple(as_text(v) for v in value)
+    text = as_text(value)
+    return tuple(part.strip() for part in text.split("|")) if text else ()
+
+
+def samples_from(
+    table: Table, columns: Columns, prefix: str = "item", read: Callable[[str], object] | None = None
+) -> list[Sample]:
+    """One sample a row; rows that are none (an empty input or target, a target that ``read`` refuses, an id that
+    stands twice) join the table's bad ones."""
     samples, seen = [], {}
-    for number, row in enumerate(table.to_dict("records")):
-        where = f"{source}, line {row['__line__']}"
-        text, target = _text(row.get(columns.input)), _text(row.get(columns.target))
-        for value, column in ((text, columns.input), (target, columns.target)):
-            if not value.strip():
-                raise LabError(f"{where}: column {column!r} is empty; fill the row or remove it")
-        identity = _text(row.get(columns.id)) if columns.id else f"{prefix}-{number}"
-        if identity in seen:
-            raise LabError(f"{where}: id {identity!r} already stands in line {seen[identity]}; ids must differ")
-        seen[identity] = row["__line__"]
-        evidence = row.get(columns.evidence) if columns.evidence else None
-        ids = (
-            tuple(str(e) for e in evidence)
-            if isinstance(evidence, (list, tuple))
-            else tuple(_text(evidence).split("|"))
-            if _text(evidence)
-            else ()
-        )
-        samples.append(Sample(identity, text, target, _text(row.get(columns.group)) if columns.group else "", ids))
+    for number, row in enumerate(table.rows):
+        text, target = (as_text(row.cells.get(c)) for c in (columns.input, columns.target))
+        identity = as_text(row.cells.get(columns.id)) if columns.id else f"{prefix}-{number}"
+        empty = next((c for v, c in ((text, columns.input), (target, columns.target)) if not v), None)
+        if empty is not None:
+            table.bad.append((row.line, f"column {empty!r} is empty; fill the row or remove it"))
+        elif not identity:
+            table.bad.append((row.line, f"column {columns.id!r} is empty, and ids are taken from it"))
+        elif identity in seen:
+            table.bad.append((row.line, f"id {identity!r} already stands in line {seen[identity]}; ids must differ"))
+        elif why := _unread(target, read):
+            table.bad.append((row.line, why))
+        else:
+            seen[identity] = row.line
+            group = as_text(row.cells.get(columns.group)) if columns.group else ""
+            evidence = evidence_of(row.cells.get(columns.evidence)) if columns.evidence else ()
+            accept = evidence_of(row.cells.get(columns.accept)) if columns.accept else ()
+            samples.append(Sample(identity, text, target, group, evidence, tuple(a for a in accept if a)))
     return samples
 
 
-def _text(value: object) -> str:
-    """A cell as text; structured targets become compact JSON."""
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value).strip()
+def _unread(target: str, read: Callable[[str], object] | None) -> str:
+    """Why nobody could match a target; empty where the scorer can read it."""
+    try:
+        if read:
+            read(target)
+    except (ValueError, RecursionError) as error:
+        return f"the target can't be scored: {str(error)[:120]}"
+    return ""
 
 
 def split_by_group(samples: list[Sample], seed: int = 0, shares: dict[str, float] = SHARES) -> dict[str, list[Sample]]:
@@ -210,21 +198,23 @@ def _together(samples: list[Sample]) -> dict[str, list[Sample]]:
 
 
 def guess_scorer(samples: list[Sample]) -> str:
-    """``json`` where every target is a JSON object, ``label`` where targets recur,
-    else ``exact`` for short and ``f1`` for long ones."""
+    """``json`` where every target is a JSON object, ``any`` where further answers are accepted, ``label`` where targets
+    recur, else ``exact`` for short and ``f1`` for long ones."""
 
     def is_object(text: str) -> bool:
         try:
             return isinstance(json.loads(text), dict)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
     if all(s.target.startswith("{") and is_object(s.target) for s in samples):
         return "json"
-    distinct = {s.target for s in samples}
-    if len(distinct) * 4 <= len(samples) and max(len(t.split()) for t in distinct) <= 6:
+    if any(s.accept for s in samples):
+        return "any"
+    distinct = {normalise(s.target) for s in samples}
+    if len(distinct) * 4 <= len(samples) and max(map(count_words, distinct)) <= 6:
         return "label"
-    return "exact" if sum(len(s.target.split()) for s in samples) / len(samples) <= 6 else "f1"
+    return "exact" if sum(count_words(s.target) for s in samples) / len(samples) <= 6 else "f1"
 
 
 def import_task(
@@ -236,38 +226,59 @@ def import_task(
     documents: Path | None = None,
     test_source: str = "",
     validation_source: str = "",
-    encoding: str = "utf-8",
+    encoding: str = "",
+    separator: str = "",
+    decimal: str = "",
     seed: int = 0,
-    **columns: str,
-) -> tuple[Task, Columns]:
-    """A task from one file (split by group 60/15/25) or from separate train, validation and test files."""
+    skip_bad_rows: bool = False,
+    **columns: str | None,
+) -> Imported:
+    """A task from one file (split by group 60/15/25) or from separate train, validation and test files.
 
-    def read(file: str, prefix: str) -> tuple[list[Sample], Columns]:
-        table = read_table(file, encoding)
-        chosen = choose_columns(table, file, **columns)
-        return samples_from(table, chosen, file, prefix), chosen
+    Raises LabError with all rows that can't be read; with ``skip_bad_rows`` they are left out and told.
+    """
+    settings: dict[str, Any] = {"source": Path(source).name} | ({"decimal": decimal} if decimal else {})
+    left_out: list[str] = []
+    texts = tuple(read_document_folder(documents, left_out)) if documents else ()
+    result = Imported(None, None, [])
+    read = target_reader(scorer, settings, source) if scorer else None
 
-    samples, chosen = read(source, "train" if test_source else "item")
+    def samples_of(file: str, prefix: str) -> list[Sample]:
+        table = shaped(read_table(file, encoding, separator))
+        if table.bad and not table.rows and not skip_bad_rows:
+            raise refusal(table.bad, file)
+        chosen, notes = choose_columns(table, documents=frozenset(d.id for d in texts), **columns)
+        samples = samples_from(table, chosen, prefix, read)
+        if table.bad and not skip_bad_rows:
+            raise refusal(sorted(table.bad), file)
+        if not samples:
+            raise LabError(f"{file}: no row is left; the first: line {table.bad[0][0]}: {table.bad[0][1]}")
+        result.skipped += [(file, line, why) for line, why in sorted(table.bad)]
+        result.columns = result.columns or chosen
+        result.notes += [n for n in (*table.notes, *notes) if n not in result.notes]
+        return samples
+
+    samples = samples_of(source, "train" if test_source else "item")
     if test_source:
-        test, _ = read(test_source, "test")
+        test = samples_of(test_source, "test")
         if validation_source:
-            validation, _ = read(validation_source, "validation")
-            splits = {"train": samples, "validation": validation, "test": test}
+            splits = {"train": samples, "validation": samples_of(validation_source, "validation"), "test": test}
         else:
             parts = split_by_group(samples, seed, {"train": 0.8, "validation": 0.2, "test": 0.0})
             splits = {"train": parts["train"] + parts["test"], "validation": parts["validation"], "test": test}
     else:
         splits = split_by_group(samples, seed)
     scorer = scorer or guess_scorer(samples)
-    task = Task(
+    result.notes += left_out
+    result.task = Task(
         name=name,
         instruction=instruction or default_instruction(scorer),
         scorer=scorer,
-        documents=tuple(read_document_folder(documents)) if documents else (),
-        settings={"source": Path(source).name},
+        documents=texts,
+        settings=settings,
         **{k: tuple(v) for k, v in splits.items()},
     )
-    return task, chosen
+    return result
 
 
 def default_instruction(scorer: str) -> str:

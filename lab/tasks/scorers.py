@@ -12,6 +12,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from lab.schema import Completion, LabError, Sample, Score
 from lab.tasks.numbers import decimal_of, number_of, numbers_in
@@ -163,7 +164,7 @@ def number(task: Task) -> Scorer:
         outcome = _outcome(completion, bool(same) and same[0], malformed=first is None)
         return Score(outcome, "" if first is None else f"{first:g}", {"content": float(any(same))})
 
-    _check_targets(task, "number", lambda target: number_of(target, decimal))
+    _check_targets(task)
     return score
 
 
@@ -202,8 +203,7 @@ def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
     if name in BY_TASK:
         return BY_TASK[name](task)
     if name in PLAIN:
-        if name == "json":
-            _check_targets(task, name, lambda target: json.loads(target, parse_constant=_refuse_constant))
+        _check_targets(task)
         return PLAIN[name]
     if ":" in name:
         if not allow_code:
@@ -219,14 +219,27 @@ def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
     )
 
 
-def _check_targets(task: Task, name: str, read: Callable[[str], object]) -> None:
+def target_reader(scorer: str, settings: dict[str, Any], where: str) -> Callable[[str], object] | None:
+    """What raises ValueError for a target that nobody could match; None where any text can be matched."""
+    if scorer == "json":
+        return lambda target: json.loads(target, parse_constant=_refuse_constant)
+    if scorer == "number":
+        decimal = decimal_of(settings, where)
+        return lambda target: number_of(target, decimal)
+    return None
+
+
+def _check_targets(task: Task) -> None:
     """Raises LabError naming the first target that nobody could match."""
+    read = target_reader(task.scorer, task.settings, f"{task.folder}/task.toml")
+    if read is None:
+        return
     for split in ("train", "validation", "test"):
         for sample in task.split(split):
             try:
                 read(sample.target)
             except (ValueError, RecursionError) as error:
                 raise LabError(
-                    f"{task.folder}/{split}.jsonl: the target of {sample.id} is not {name}: {sample.target[:60]!r} "
-                    f"({str(error)[:100]})"
+                    f"{task.folder}/{split}.jsonl: the target of {sample.id} is not {task.scorer}: "
+                    f"{sample.target[:60]!r} ({str(error)[:100]})"
                 ) from None

@@ -18,6 +18,7 @@ from lab.files import digest, read_jsonl
 from lab.schema import Document, LabError, Sample
 from lab.tasks.texts import normalise
 
+DOCUMENT_KINDS = (".md", ".txt")
 SPLITS = ("train", "validation", "test")
 SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept", "choices"}
 
@@ -269,21 +270,36 @@ def read_documents(folder: Path) -> list[Document]:
     return documents
 
 
-def read_document_folder(directory: Path) -> list[Document]:
-    """Every .md and .txt file below a folder; its path is its id, its first line its title."""
-    files = sorted(p for p in directory.rglob("*") if p.suffix.lower() in (".md", ".txt") and p.is_file())
-    if not files:
-        raise LabError(f"{directory}: no .md or .txt file in it")
-    documents = []
-    for file in files:
+def read_document_folder(directory: Path, left_out: list[str] | None = None) -> list[Document]:
+    """Every .md and .txt file below a folder; its path is its id, its first line its title.
+
+    Hidden files and folders are not read. What else is ``left_out`` (other kinds of files, empty ones) is added to that
+    list in words.
+    """
+    files = sorted(p for p in directory.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(directory)))
+    read = [p for p in files if p.suffix.lower() in DOCUMENT_KINDS]
+    others = Counter(p.suffix.lower() or "no ending" for p in files if p.suffix.lower() not in DOCUMENT_KINDS)
+    documents, empty = [], 0
+    for file in read:
         try:
             text = file.read_text(encoding="utf-8-sig").strip()
         except UnicodeDecodeError:
             raise LabError(f"{file}: not UTF-8 text; save it as UTF-8") from None
+        empty += not text
         if text:
             first = text.splitlines()[0].lstrip("# ").strip()
             documents.append(Document(str(file.relative_to(directory)), text, first if len(first) <= 100 else ""))
+    told = [f"{count} {kind}" for kind, count in sorted(others.items())] + ([f"{empty} empty"] if empty else [])
+    if not documents:
+        found = f" ({', '.join(told)})" if told else ""
+        raise LabError(f"{directory}: no .md or .txt file with a text in it{found}")
+    if left_out is not None and told:
+        left_out.append(f"documents left out: {', '.join(told)} (.md and .txt are read)")
     return documents
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def document_text(document: Document) -> str:

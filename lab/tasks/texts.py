@@ -44,6 +44,12 @@ def words(text: str) -> list[str]:
     return found or ([folded] if folded else [])
 
 
+def count_words(text: str) -> int:
+    """About how many words a text has; of scripts without spaces two letters are taken for one."""
+    unspaced = len(UNSPACED.findall(text))
+    return len(UNSPACED.sub(" ", text).split()) + -(-unspaced // 2)
+
+
 def _is_letter(character: str) -> bool:
     """Letters, digits and the marks that belong to them."""
     return bool(character) and unicodedata.category(character)[0] in "LNM"

@@ -9,7 +9,8 @@ import pytest
 
 from lab.schema import LabError, Sample
 from lab.tasks.check import check_task, is_classification, likeness, majority_rate, require_sound
-from lab.tasks.importing import choose_columns, guess_scorer, import_task, read_table, split_by_group
+from lab.tasks.importing import choose_columns, guess_scorer, import_task, split_by_group
+from lab.tasks.tables import read_table
 from lab.tasks.task import load_task, write_task
 from tests.conftest import make_task
 
@@ -146,12 +147,13 @@ def test_classification_is_recognised():
 def test_import_csv_splits_by_group(tmp_path):
     rows = ["text,label,who"] + [f'"line {i}, with comma",{"ab"[i % 2]},g{i // 4}' for i in range(80)]
     path = write(tmp_path, "tickets.csv", "\n".join(rows))
-    task, columns = import_task(str(path), name="t", group_column="who")
+    found = import_task(str(path), name="t", group_column="who")
+    task, columns = found.task, found.columns
     assert (columns.input, columns.target) == ("text", "label") and task.scorer == "label"
     assert (len(task.train), len(task.validation), len(task.test)) == (48, 12, 20)
     groups = [{s.group for s in task.split(n)} for n in ("train", "validation", "test")]
     assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
-    assert import_task(str(path), name="t", group_column="who")[0] == task
+    assert import_task(str(path), name="t", group_column="who").task == task
 
 
 def test_import_parquet_and_jsonl_alike(tmp_path):
@@ -162,7 +164,7 @@ def test_import_parquet_and_jsonl_alike(tmp_path):
     pandas.DataFrame([{"question": r["question"], "answer": json.dumps(r["answer"])} for r in rows]).to_parquet(
         tmp_path / "a.parquet"
     )
-    first, second = (import_task(str(tmp_path / f"a.{e}"), name="t")[0] for e in ("jsonl", "parquet"))
+    first, second = (import_task(str(tmp_path / f"a.{e}"), name="t").task for e in ("jsonl", "parquet"))
     assert first.scorer == second.scorer == "json"
     assert [s.target for s in first.train] == [s.target for s in second.train]
 
@@ -177,21 +179,22 @@ def test_import_errors_name_columns_and_lines(tmp_path):
     path = write(tmp_path, "a.csv", "id,body,label\n1,x,a\n2,,b\n")
     table = read_table(str(path))
     with pytest.raises(LabError, match="columns are id, body, label"):
-        choose_columns(table, "a.csv", input_column="bdy")
+        choose_columns(table, input_column="bdy")
     with pytest.raises(LabError, match="--input"):
-        choose_columns(table, "a.csv")
+        choose_columns(table)
     with pytest.raises(LabError, match="line 3: column 'body' is empty"):
         import_task(str(path), name="t", input_column="body")
     twice = write(tmp_path, "b.csv", "id,text,label\n1,x,a\n1,y,b\n")
     with pytest.raises(LabError, match="line 3: id '1' already stands in line 2"):
-        import_task(str(twice), name="t")
+        import_task(str(twice), name="t", id_column="id")
     with pytest.raises(LabError, match="no such file"):
         read_table(str(tmp_path / "none.csv"))
     latin = tmp_path / "c.csv"
     latin.write_bytes("text,label\nok,a\ncafé,b\n".encode("latin-1"))
     with pytest.raises(LabError, match="line 3: not utf-8"):
-        read_table(str(latin))
-    assert read_table(str(latin), "latin-1")["text"][1] == "café"
+        read_table(str(latin), "utf-8")
+    found = read_table(str(latin))
+    assert found.rows[1].cells["text"] == "café" and found.notes == ["read as latin-1"]
 
 
 def test_splits_are_never_empty():
