@@ -329,6 +329,9 @@ def test_a_base_that_reads_and_answers_in_sentences_is_evaluable():
     unable.cells[0].asks = ["reading_5"]
     (said,) = [a.excluded for a in decide(unable).arms if a.excluded]
     assert said.endswith("(reading_5 2.0 %)")
+    # Whatever a probe says, answers in the right form were asked for and given.
+    unable.cells[0].parts = {"format": [float(n < 290) for n in range(300)]}
+    assert not any(a.excluded for a in decide(unable).arms)
 
 
 def test_a_third_of_a_record_is_not_the_content():

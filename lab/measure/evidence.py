@@ -322,7 +322,10 @@ def fixed_seconds(study: Study, arm: Arm) -> tuple[float, float, int]:
 
 
 def _unfit(study: Study, arm: Arm, best: Arm) -> str:
-    """An arm that loses clearly on a base that fails the probes it asks for is not evaluable, never lost."""
+    """An arm that loses clearly on a base that fails the probes it asks for is not evaluable, never lost; one whose own
+    answers show what they were asked for, in form or content, is."""
+    if max(arm.accuracy, *(arm.part(name) or 0.0 for name in ("format", "content"))) >= PASSED:
+        return ""
     known = study.probes_of(arm.model)
     probes = {name: known[name] for name in arm.cells[0].asks if name in known}
     failed = probes and all(p.get("content_high", p["high"]) < PASSED for p in probes.values())
