@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lab.commands.options import DEFAULT_MODEL, Folder, ModelName, console
 from lab.schema import LabError
 
+if TYPE_CHECKING:
+    from lab.tasks.task import Task
+
+TAKEN_OUT = "taken_out.jsonl"
+"""Items that mending left out, each with why."""
 SKIPPED = "skipped_rows.jsonl"
 """Rows that an import left out."""
 TASK_FILES = ("task.toml", "train.jsonl", "validation.jsonl", "test.jsonl", "documents.jsonl")
 
 
-def check(task: Folder, model: ModelName = DEFAULT_MODEL) -> None:
+def check(
+    task: Folder,
+    model: ModelName = DEFAULT_MODEL,
+    mend: Annotated[
+        Path | None, typer.Option(help="write the task without leaks, conflicts and duplicates into this folder")
+    ] = None,
+) -> None:
     """Look at a task's data: size, splits, leaks, duplicates, conflicts, balance, lengths."""
     from lab.commands.terminal import show_findings
     from lab.measure.power import power_findings
@@ -31,8 +42,31 @@ def check(task: Folder, model: ModelName = DEFAULT_MODEL) -> None:
     findings = [*check_task(read, *token_counter(model)), *power_findings(read)]
     console.print(f"[bold]{read.name}[/bold] ({task}), scorer {read.scorer}", highlight=False)
     show_findings(console, findings)
+    if mend is not None:
+        _mend(read, mend)
+        return
     if any(f.level == "error" for f in findings):
         raise typer.Exit(1)
+
+
+def _mend(task: Task, out: Path) -> None:
+    """The mended task into a folder of its own, with a list of what was taken out."""
+    from lab.tasks.mending import mended
+    from lab.tasks.task import write_task
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise LabError(f"--mend {out}: exists and is not empty; name another folder")
+    better, gone = mended(task)
+    write_task(better, out)
+    rows = (json.dumps(vars(g), ensure_ascii=False) for g in gone)
+    (out / TAKEN_OUT).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    console.print(
+        f"{out}: {len(better.train):,} train, {len(better.validation):,} validation, {len(better.test):,} test; "
+        f"{len(gone):,} items were taken out: {out / TAKEN_OUT}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def import_(

@@ -53,7 +53,9 @@ def require_sound(task: Task, allow_leak: bool = False) -> list[Finding]:
     findings = check_task(task)
     errors = [f for f in findings if f.level == "error"]
     if errors and not allow_leak:
-        raise LabError(f"{task.folder}: {errors[0].text}; remove them or say --allow-leak (the report will say so)")
+        raise LabError(
+            f"{task.folder}: {errors[0].text}; take them out with lab check {task.folder} --mend FOLDER, or say --allow-leak (the report will say so)"
+        )
     return findings
 
 
