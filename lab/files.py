@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,11 @@ def whole_folder(final: Path) -> Iterator[Path]:
         making.rename(final)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def folder_name(text: str) -> str:
+    """A name that someone gave as one that can't lead anywhere: letters, digits, ``.``, ``_`` and ``-``."""
+    return re.sub(r"[^\w.-]+", "-", text).strip(".-")[:100] or "unnamed"
 
 
 def write_json(path: Path, value: Any, indent: int | None = None) -> None:

@@ -273,3 +273,39 @@ def test_ctrl_c_is_one_line_and_loses_nothing(tmp_path):
 def test_bundled_folders_are_tasks():
     for name in ("triage", "handbook", "reply"):
         assert load_task(ROOT / "datasets" / name).name == name
+
+
+def test_a_name_with_brackets_or_a_way_out_is_text_and_stays_inside(lab, tmp_path):
+    """A task's own name is data: it styles nothing, and decides only the last part of a report's folder."""
+    task = make_task(60)
+    write_task(task, tmp_path / "odd [/b]")
+    toml = tmp_path / "odd [/b]" / "task.toml"
+    toml.write_text(toml.read_text().replace('"toy"', '"../../away/[/dim] [red]"'))
+    before = {p for p in tmp_path.parent.iterdir()}
+    status, out, err = lab("check", "odd [/b]")
+    assert status == 0 and "../../away/[/dim] [red] (odd [/b]), scorer exact" in " ".join(out.split()), err
+    status, out, err = lab("decide", "odd [/b]", "--methods", "zero_shot", "--no-forgetting", "--seeds", "1")
+    assert status == 0, err
+    written = {p.relative_to(tmp_path) for p in tmp_path.rglob("report.html")}
+    assert written == {Path("lab-reports") / "away-dim-red-nano" / "report.html"}
+    assert {p for p in tmp_path.parent.iterdir()} == before
+
+
+def test_import_into_this_folder_takes_its_name(lab, tmp_path, monkeypatch):
+    rows = "".join(f"question {i},answer {i % 7}\n" for i in range(40))
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    (tmp_path / "q.csv").write_text("question,answer\n" + rows)
+    assert lab("import", "../q.csv", "--out", ".")[0] == 0
+    assert load_task(tmp_path / "mine").name == "mine"
+
+
+def test_bad_rows_are_left_out_and_written_beside_the_task(lab, tmp_path):
+    rows = [json.dumps({"text": f"item {n}", "label": str(n % 3)}) for n in range(30)]
+    (tmp_path / "b.jsonl").write_text("\n".join([*rows, "{broken"]))
+    status, _, err = lab("import", "b.jsonl", "--out", "b")
+    assert status == 2 and "line 31: broken JSON" in one_line(err) and not (tmp_path / "b").exists()
+    status, out, _ = lab("import", "b.jsonl", "--out", "b", "--skip-bad-rows")
+    assert status == 0 and "1 bad rows left out: b/skipped_rows.jsonl" in out
+    (skipped,) = (tmp_path / "b" / "skipped_rows.jsonl").read_text().splitlines()
+    assert json.loads(skipped)["line"] == 31 and len(load_task(tmp_path / "b").labelled) > 0

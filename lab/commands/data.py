@@ -40,7 +40,7 @@ def check(
     if ":" not in read.scorer:
         scorer_for(read)
     findings = [*check_task(read, *token_counter(model)), *power_findings(read)]
-    console.print(f"[bold]{read.name}[/bold] ({task}), scorer {read.scorer}", highlight=False)
+    console.print(f"{read.name} ({task}), scorer {read.scorer}", style="bold")
     show_findings(console, findings)
     if mend is not None:
         _mend(read, mend)
@@ -108,7 +108,7 @@ def import_(
         raise LabError(f"--documents {documents}: no such folder")
     found = import_task(
         source,
-        name=out.name,
+        name=out.resolve().name,
         documents=documents,
         test_source=test,
         validation_source=validation,

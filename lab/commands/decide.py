@@ -90,6 +90,7 @@ def decide(
     settings: Settings,
 ) -> None:
     """Run the arms on a task and decide between them."""
+    from lab.files import folder_name
     from lab.flow.methods import default_methods, offer_of
     from lab.flow.plan import expand, parse_budget
     from lab.tasks.check import require_sound
@@ -98,7 +99,7 @@ def decide(
 
     read, command = load_task(task), repeated("decide", ("--out", "--job"))
     read = read.with_items(items) if items else read
-    out = out or Path("lab-reports") / f"{read.name}-{Path(model).name}"
+    out = out or Path("lab-reports") / f"{folder_name(read.name)}-{folder_name(Path(model).name)}"
     if out.exists() and not out.is_dir():
         raise LabError(f"--out {out}: is a file; name a folder")
     budget_seconds = parse_budget(budget)
@@ -151,7 +152,7 @@ def decide(
 def _say_what_runs(task: Task, bench: Bench) -> None:
     here = bench.model.machine
     console.print(
-        f"[bold]{task.name}[/bold] with {bench.model.name} on {here.device} ({here.name}, "
+        f"{task.name} with {bench.model.name} on {here.device} ({here.name}, "
         f"{bench.model.precision}, {here.threads} threads)",
         highlight=False,
     )
@@ -170,9 +171,9 @@ def _warn_of_long_items(bench: Bench) -> None:
         )
     if long:
         console.print(
-            f"[yellow]warning [/] {len(long)} test items are longer than the window of {model.window} tokens and will "
-            f"count as errors: {', '.join(long[:5])}",
-            highlight=False,
+            f"warning  {len(long)} test items are longer than the window of {model.window} tokens and will "
+            f"count as errors: {', '.join(long[:5])}" + (f" and {len(long) - 5} more" if len(long) > 5 else ""),
+            style="yellow",
         )
 
 

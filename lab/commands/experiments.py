@@ -61,7 +61,7 @@ def sweep(
     bench, asked = open_bench(read, model, device, precision, embedder, probes or [], general_text)
     settings, command = 1 + sum(map(len, wanted.values())), repeated("sweep")
     console.print(
-        f"[bold]{read.name}[/bold] with {bench.model.name}: {method} as validation chose it and {settings - 1} other "
+        f"{read.name} with {bench.model.name}: {method} as validation chose it and {settings - 1} other "
         f"settings, {seeds} seed(s)",
         highlight=False,
     )
@@ -120,7 +120,7 @@ def why(
     bench, _ = open_bench(read, model, device, precision)
     forecasts = why_seconds(bench, wanted)
     console.print(
-        f"[bold]{read.name}[/bold] with {bench.model.name}: about {minutes(sum(forecasts))} for {len(forecasts)} "
+        f"{read.name} with {bench.model.name}: about {minutes(sum(forecasts))} for {len(forecasts)} "
         "points, less where results are stored",
         highlight=False,
     )

@@ -22,7 +22,8 @@ from lab.measure.settings import Settings
 from lab.schema import LabError
 
 DEFAULT_MODEL = "nano"
-console = Console()
+console = Console(markup=False, highlight=False)
+"""What is printed is data: a bracket in a path, a label or a task's name is a bracket. Styles go by ``rich.text``."""
 
 Folder = Annotated[Path, typer.Argument(help="task folder")]
 ModelName = Annotated[str, typer.Option("--model", help="bundled name, local folder or Hub id")]

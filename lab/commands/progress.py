@@ -10,6 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 from lab.files import write_json
 from lab.flow.bench import Progress
@@ -27,7 +28,7 @@ class Bars(Progress):
         self.console, self.started = console, time.monotonic()
         self.bars = (
             RichProgress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                 TextColumn("left"),
@@ -84,16 +85,13 @@ class TerminalProgress(Bars):
         if cell.method not in self.searched:
             self.searched.add(cell.method)
             self.done_seconds += self.plan.searching(cell.method)
-        self.console.print(
-            f"  {cell.label:<40} {100 * accuracy:5.1f} %   [dim]{minutes(self.elapsed)} gone, about "
-            f"{minutes(self.left)} left[/dim]",
-            highlight=False,
-        )
+        left = f"{minutes(self.elapsed)} gone, about {minutes(self.left)} left"
+        self.console.print(Text.assemble(f"  {cell.label:<40} {100 * accuracy:5.1f} %   ", (left, "dim")))
         self.one_more()
 
     def looked(self, words: str) -> None:
         """A line for a look of the race."""
-        self.console.print(f"  [bold]look[/bold] {words}", highlight=False)
+        self.console.print(Text.assemble("  ", ("look", "bold"), f" {words}"))
 
     @property
     def left(self) -> float:
@@ -113,11 +111,8 @@ class PointProgress(Bars):
         """A line for a finished point."""
         self.done += 1
         left = self.elapsed * sum(self.forecasts[self.done :]) / max(1e-9, sum(self.forecasts[: self.done]))
-        self.console.print(
-            f"  {self.done}/{len(self.forecasts)} {words}   [dim]{minutes(self.elapsed)} gone, about {minutes(left)} "
-            "left[/dim]",
-            highlight=False,
-        )
+        told = f"{minutes(self.elapsed)} gone, about {minutes(left)} left"
+        self.console.print(Text.assemble(f"  {self.done}/{len(self.forecasts)} {words}   ", (told, "dim")))
         self.one_more()
 
 

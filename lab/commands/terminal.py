@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lab.decide import Decision
 from lab.flow.plan import Plan
@@ -19,7 +20,7 @@ STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
 def show_findings(console: Console, findings: Sequence[Finding]) -> None:
     """One line a finding, errors first."""
     for f in findings:
-        console.print(f"[{STYLE[f.level]}]{f.level:<8}[/] {_plain(f.text)}", highlight=False)
+        console.print(Text.assemble((f"{f.level:<8}", STYLE[f.level]), " ", f.text))
 
 
 def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0, raced_items: int = 0) -> None:
@@ -102,16 +103,11 @@ def show_decision(console: Console, study: Study, decision: Decision) -> None:
         )
     console.print(table)
     if not wide:
-        console.print("[dim]Format, recall and training seconds stand in the report.[/dim]", highlight=False)
-    console.print("[bold]Decision: [/bold]" + _plain(decision.sentence), highlight=False)
+        console.print(Text("Format, recall and training seconds stand in the report.", "dim"))
+    console.print(Text.assemble(("Decision: ", "bold"), decision.sentence))
     for line in decision.reasons:
-        console.print("  " + _plain(line), highlight=False)
+        console.print(Text(f"  {line}"))
     for line in decision.would_change:
-        console.print("  What would change it: " + _plain(line), highlight=False)
+        console.print(Text(f"  What would change it: {line}"))
     for line in decision.notes:
-        console.print(f"  [dim]{_plain(line)}[/dim]", highlight=False)
-
-
-def _plain(text: str) -> str:
-    """Task texts are data, never markup."""
-    return text.replace("[", "\\[")
+        console.print(Text(f"  {line}", "dim"))

@@ -54,7 +54,8 @@ def require_sound(task: Task, allow_leak: bool = False) -> list[Finding]:
     errors = [f for f in findings if f.level == "error"]
     if errors and not allow_leak:
         raise LabError(
-            f"{task.folder}: {errors[0].text}; take them out with lab check {task.folder} --mend FOLDER, or say --allow-leak (the report will say so)"
+            f"{task.folder}: {errors[0].text}; take them out with lab check {task.folder} --mend FOLDER, or say "
+            "--allow-leak (the report will say so)"
         )
     return findings
 
