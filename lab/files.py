@@ -56,6 +56,12 @@ def whole_folder(final: Path) -> Iterator[Path]:
         shutil.rmtree(making, ignore_errors=True)
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def folder_name(text: str) -> str:
     """A name that someone gave as one that can't lead anywhere: letters, digits, ``.``, ``_`` and ``-``."""
     return re.sub(r"[^\w.-]+", "-", text).strip(".-")[:100] or "unnamed"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from typing import Any
 import pandas
 from filelock import FileLock
 
-from lab.files import CHECKPOINT, digest, lab_home, write_whole
+from lab.files import CHECKPOINT, digest, lab_home, sha256_of, write_whole
 from lab.schema import Completion, LabError, Usage, first_line
 
 KINDS = ("adaptation", "evaluation", "choice")
@@ -55,12 +56,36 @@ class Entry:
             raise LabError(f"{self.folder}: damaged result ({error}); remove it with: lab prune --damaged") from None
 
     @property
-    def damaged(self) -> bool:
-        """Whether the record can't be read."""
+    def readable(self) -> bool:
+        """Whether there is a record that can be read; its files are not looked at."""
         try:
-            return not self.record
+            return (self.folder / "record.json").exists() and bool(self.record)
         except LabError:
-            return True
+            return False
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it, every file held against its checksum; empty where nothing is.
+
+        Weights may have been removed (``lab prune --weights``), and a committed result keeps some of its files only.
+        """
+        try:
+            files = self.record.get("files", {})
+        except LabError as error:
+            return str(error)
+        for name, wanted in files.items():
+            path = self.folder / name
+            if path.exists():
+                if sha256_of(path) != wanted:
+                    return f"{path}: damaged, its checksum is another than when it was written"
+            elif not (self.committed or path.suffix == ".safetensors"):
+                return f"{path}: missing"
+        return ""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether anything is wrong with it."""
+        return bool(self.fault)
 
 
 class Store:
@@ -70,6 +95,9 @@ class Store:
         self, home: Path | None = None, committed: Path | None = COMMITTED, committed_kinds: tuple[str, ...] = KINDS
     ) -> None:
         self.home, self.committed, self.committed_kinds = home or lab_home(), committed, committed_kinds
+        self._told: set[str] = set()
+        self._checked: set[Path] = set()
+        """Results whose files were held against their checksums."""
         try:
             (self.home / "locks").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -83,10 +111,22 @@ class Store:
         return self.home / "cache"
 
     def find(self, kind: str, key: str) -> Entry | None:
-        """The result with this key, own before committed; a damaged one counts as missing."""
+        """The result with this key, own before committed; one whose record can't be read counts as missing."""
+        return next((entry for entry in self._candidates(kind, key) if entry.readable), None)
+
+    def _whole(self, kind: str, key: str) -> Entry | None:
+        """The same with all its files as they were written, looked at once; a damaged one is told and passed over."""
         for entry in self._candidates(kind, key):
-            if (entry.folder / "record.json").exists() and not entry.damaged:
-                return entry
+            if not entry.readable:
+                continue
+            if entry.folder not in self._checked:
+                if fault := entry.fault:
+                    if fault not in self._told:
+                        self._told.add(fault)
+                        print(f"lab: {fault}; it is made again", file=sys.stderr, flush=True)
+                    continue
+                self._checked.add(entry.folder)
+            return entry
         return None
 
     def _candidates(self, kind: str, key: str) -> Iterator[Entry]:
@@ -107,7 +147,7 @@ class Store:
 
         ``work`` fills the draft's folder and returns the result; its seconds and ``machine`` are written beside it.
         """
-        found = self.find(kind, key_of(what))
+        found = self._whole(kind, key_of(what))
         if found is not None and accept(found):
             return found
         with self.producing(kind, what, accept) as draft:
@@ -135,7 +175,7 @@ class Store:
         key = key_of(what)
         with FileLock(self.home / "locks" / f"{key}.lock"):
             draft = Draft(kind, key, what, self.home / "unfinished" / key)
-            found = self.find(kind, key)
+            found = self._whole(kind, key)
             draft.done = found if found is not None and accept(found) else None
             if draft.done:
                 yield draft
@@ -165,6 +205,8 @@ class Store:
             "result": draft.result,
         }
         shutil.rmtree(draft.folder / CHECKPOINT, ignore_errors=True)
+        files = sorted(p for p in draft.folder.rglob("*") if p.is_file())
+        record["files"] = {p.relative_to(draft.folder).as_posix(): sha256_of(p) for p in files}
         write_whole(draft.folder / "record.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         final = self.home / "results" / draft.kind / draft.key
         final.parent.mkdir(parents=True, exist_ok=True)

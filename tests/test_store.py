@@ -108,3 +108,61 @@ def test_an_unwritable_home_says_so(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LabError, match="set LAB_HOME"):
         Store(tmp_path / "file" / "home", committed=None)
+
+
+def with_files(store, what=None, weights=b"learned", texts=b"said"):
+    """A result with weights and completions of its own; how often they were made."""
+    made = []
+
+    def work(draft):
+        made.append(1)
+        (draft.folder / "adapter.safetensors").write_bytes(weights)
+        (draft.folder / "completions.parquet").write_bytes(texts)
+        return {"ok": 1}
+
+    return store.once("evaluation", what or WHAT, work, {}), made
+
+
+@pytest.mark.parametrize("name", ["adapter.safetensors", "completions.parquet"])
+@pytest.mark.parametrize("change", ["flipped", "cut", "grown"])
+def test_a_file_that_is_not_what_was_written_is_told_and_made_again(store, capsys, name, change):
+    entry, _ = with_files(store)
+    path, content = entry.folder / name, (entry.folder / name).read_bytes()
+    others = {"flipped": bytes([content[0] ^ 1]) + content[1:], "cut": content[:-1], "grown": content + b"x"}
+    path.write_bytes(others[change])
+    assert [e.damaged for e in store.entries()] == [True]
+    again, made = with_files(Store(store.home, committed=None))
+    assert made == [1] and path.read_bytes() == content and not again.damaged
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told == f"lab: {path}: damaged, its checksum is another than when it was written; it is made again"
+    assert with_files(Store(store.home, committed=None))[1] == []
+
+
+def test_removed_weights_are_no_damage_and_removed_completions_are(store):
+    entry, _ = with_files(store)
+    (entry.folder / "adapter.safetensors").unlink()
+    assert not entry.damaged
+    (entry.folder / "completions.parquet").unlink()
+    assert entry.fault.endswith("completions.parquet: missing")
+    assert store.prune(damaged=True)[0] == 1 and store.entries() == []
+
+
+def test_a_committed_result_may_keep_some_of_its_files_and_a_damaged_one_is_made_anew_at_home(tmp_path, capsys):
+    below = Store(tmp_path / "reports" / "study", committed=None)
+    entry, _ = with_files(below)
+    (entry.folder / "adapter.safetensors").unlink()
+    home = Store(tmp_path / "home", committed=tmp_path / "reports")
+    assert with_files(home)[0].committed
+    (entry.folder / "completions.parquet").write_bytes(b"other")
+    found, made = with_files(Store(tmp_path / "home", committed=tmp_path / "reports"))
+    assert made == [1] and not found.committed and "it is made again" in capsys.readouterr().err
+    assert (entry.folder / "completions.parquet").read_bytes() == b"other", "what is committed is left alone"
+
+
+def test_results_of_before_checksums_are_read_as_they_are(store):
+    entry, _ = with_files(store)
+    record = json.loads((entry.folder / "record.json").read_text())
+    assert record.pop("files").keys() == {"adapter.safetensors", "completions.parquet"}
+    (entry.folder / "record.json").write_text(json.dumps(record))
+    (entry.folder / "completions.parquet").write_bytes(b"other")
+    assert not entry.damaged and with_files(store)[1] == []

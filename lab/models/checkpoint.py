@@ -9,14 +9,17 @@ The progress file is replaced last and names the step's files, so that a kill at
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lab.files import write_json
+from lab.schema import first_line
 
 
 def save_checkpoint(
@@ -45,15 +48,22 @@ def load_checkpoint(
     folder: Path, tensors: dict[str, torch.Tensor], optimizers: Sequence[torch.optim.Optimizer]
 ) -> dict[str, Any] | None:
     """Copy a checkpoint's values into ``tensors`` and ``optimizers`` and return its progress;
-    None where there is none."""
+    None where there is none, or none that can be read, which is told."""
     if not (folder / "progress.json").exists():
         return None
-    progress = json.loads((folder / "progress.json").read_text())
-    step = progress["step"]
-    saved = load_file(folder / f"weights-{step}.safetensors")
+    try:
+        progress = json.loads((folder / "progress.json").read_text())
+        step = progress["step"]
+        saved = load_file(folder / f"weights-{step}.safetensors")
+        states = load_file(folder / f"optimizer-{step}.safetensors")
+        if any(saved[name].shape != tensor.shape for name, tensor in tensors.items()):
+            raise ValueError("it is of another training")
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        told = first_line(error)
+        print(f"lab: {folder}: this checkpoint can't be gone on from ({told}); from the start", file=sys.stderr)
+        return None
     for name, tensor in tensors.items():
         tensor.copy_(saved[name])
-    states = load_file(folder / f"optimizer-{step}.safetensors")
     for number, optimizer in enumerate(optimizers):
         state_dict = optimizer.state_dict()
         for name, value in states.items():

@@ -6,7 +6,6 @@ cut off or differs from its checksum leaves nothing behind; what was downloaded 
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-from lab.files import lab_home, whole_folder
+from lab.files import lab_home, sha256_of, whole_folder
 from lab.models.folders import FROM_THE_HUB
 from lab.schema import LabError, first_line
 
@@ -162,8 +161,7 @@ def _unpack(archive: zipfile.ZipFile, inside: str, making: Path) -> None:
 
 
 def _require_sha256(path: Path, wanted: Known) -> None:
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != wanted.sha256:
         path.unlink()
         raise LabError(

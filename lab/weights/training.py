@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,13 +15,14 @@ from pathlib import Path
 
 import torch
 from accelerate.utils import set_seed
+from safetensors import SafetensorError
 from transformers import get_scheduler
 
 from lab.models.checkpoint import load_checkpoint, save_checkpoint
 from lab.models.likelihood import Encoded, Logits, completion_logits, kl_each
 from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
-from lab.schema import LabError, Prompt, TrainingFailed
+from lab.schema import LabError, Prompt, TrainingFailed, first_line
 from lab.weights.base import Progress, TrainingLog
 
 VALIDATION_LOOKS = 10
@@ -278,7 +280,13 @@ def train(
             due = time.perf_counter() - saved > CHECKPOINT_SECONDS and step < steps
             if checkpoint is not None and (due or pausing):
                 state = {"step": step, "log": asdict(log), "best_scores": best.scores}
-                save_checkpoint(checkpoint, held, [optimizer], state | {"scheduler": scheduler.state_dict()})
+                try:
+                    save_checkpoint(checkpoint, held, [optimizer], state | {"scheduler": scheduler.state_dict()})
+                except (OSError, SafetensorError) as error:
+                    if pausing:
+                        raise LabError(f"{checkpoint}: can't be written ({first_line(error)})") from None
+                    told = f"{checkpoint}: can't be written ({first_line(error)}); a stop would cost this training"
+                    print(f"lab: {told}", file=sys.stderr, flush=True)
                 saved = time.perf_counter()
             if pausing:
                 raise Paused(log)

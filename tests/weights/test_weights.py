@@ -7,12 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lab.files import CHECKPOINT
 from lab.models.likelihood import Encoded, completion_logits
 from lab.schema import Document, Example, LabError, Prompt
+from lab.weights import training
 from lab.weights.base import TrainingData
 from lab.weights.full import Full
 from lab.weights.lora import Lora
 from lab.weights.training import (
+    Paused,
     Schedule,
     batches,
     encode_documents,
@@ -176,3 +179,38 @@ def test_training_ends_early_and_says_so_and_keeps_the_best(tiny, tmp_path):
     whole = replace(patient, patience=0).adapt(tiny, data, tmp_path / "b", 0, lambda *a: None)
     assert whole.steps == 100 and whole.validation_looks == 10
     assert [p["validation_nll"] for p in whole.curve][: len(seen)] == seen, "the same training until then"
+
+
+@pytest.mark.parametrize("change", ["cut", "no json", "another step"])
+def test_a_damaged_checkpoint_is_told_and_begun_anew(tiny, tmp_path, capsys, change):
+    data, weights = TrainingData(PAIRS, PAIRS[:8]), Lora(rank=2, epochs=1, minimum_steps=20, batch_size=8)
+    whole = weights.adapt(tiny, data, tmp_path / "whole", 0, quiet)
+    with pytest.raises(Paused):
+        weights.adapt(tiny, data, tmp_path / "halves", 0, quiet, pause_after=4)
+    folder = tmp_path / "halves" / CHECKPOINT
+    if change == "cut":
+        (path,) = folder.glob("weights-*.safetensors")
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        (folder / "progress.json").write_text("{" if change == "no json" else '{"step": 3}')
+    again = weights.adapt(tiny, data, tmp_path / "halves", 0, quiet)
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "can't be gone on from" in told and str(folder) in told
+    assert [p["loss"] for p in again.curve] == [p["loss"] for p in whole.curve]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_and_costs_nothing(tiny, tmp_path, capsys, monkeypatch):
+    data, weights = TrainingData(PAIRS, PAIRS[:8]), Lora(rank=2, epochs=1, minimum_steps=6, batch_size=8)
+    whole = weights.adapt(tiny, data, tmp_path / "whole", 0, quiet)
+
+    def full(*all):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training, "save_checkpoint", full)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    log = weights.adapt(tiny, data, tmp_path / "other", 0, quiet)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 5 and "No space left on device" in told[0] and "a stop would cost this training" in told[0]
+    assert log.curve == whole.curve
+    with pytest.raises(LabError, match="can't be written"):
+        weights.adapt(tiny, data, tmp_path / "third", 0, quiet, pause_after=2)
