@@ -131,3 +131,42 @@ def test_a_package_that_takes_the_gpu_is_not_tried_out(tmp_path):
     command, env = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": paths}
     said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
     assert said.split("\n")[:2] == ["done", "jax was imported"]
+
+
+CHINESE = "".join(f"第{n}号仓库的负责人是第{n}位经理。" for n in range(200))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHINESE,
+        CHINESE.replace("。", ""),
+        "QUJD" * 3000,
+        "Das ist ein Satz mit " + "x" * 5000 + " am Ende.",
+        "ไทย" * 900,
+    ],
+)
+def test_no_passage_is_longer_than_its_limit_in_any_script(text):
+    passages = chunk_document(Document("d", text), 120, 20)
+    assert len(passages) > 5
+    assert all(count(p.text) <= 120 for p in passages)
+    # About a token of a usual tokenizer for every letter there, and for every fourth letter of a long word.
+    assert all(len(p.text) <= 4 * 125 for p in passages)
+    kept = set("".join(p.text for p in passages).replace(" ", ""))
+    assert kept == set(text.replace(" ", "")), "nothing is lost"
+
+
+def test_plain_text_is_cut_as_before():
+    text = " ".join(f"Sentence number {n} of this text has some words." for n in range(60))
+    passages = chunk_document(Document("d", text), 40, 10)
+    assert passages[0].text == " ".join(f"Sentence number {n} of this text has some words." for n in range(4))
+    assert count("don't stop, 3.5 km") == 9 and count("internationalisation") == 1
+
+
+def test_words_are_found_in_scripts_without_spaces():
+    texts = [f"第{n}号仓库的负责人是{name}。" for n, name in enumerate(["王伟", "李娜", "张敏", "刘洋"])]
+    index = LexicalIndex(texts)
+    assert [h[0][0] for h in index.search(["李娜负责哪个仓库？", "谁是张敏"], 1)] == [1, 2]
+    assert index.search(["xyz"], 2) == [[]]
+    korean = LexicalIndex(["서울은 크다", "부산은 바다에 있다"])
+    assert korean.search(["부산에는 무엇이 있나"], 1)[0][0][0] == 1

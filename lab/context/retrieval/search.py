@@ -6,6 +6,7 @@ first.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 
 from lab.context.base import Tools
 from lab.schema import LabError
+from lab.tasks.texts import UNSPACED
 
 
 @contextmanager
@@ -41,6 +43,8 @@ EXACT_BELOW = 50_000
 FUSION_CONSTANT = 60
 """k of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
 FUSION_DEPTH = 50
+RUN = re.compile(f"{UNSPACED.pattern}+")
+"""Letters that are written without spaces between words."""
 
 Hits = list[tuple[int, float]]
 
@@ -76,8 +80,19 @@ class DenseIndex:
         return [[(int(i), float(s)) for i, s in zip(row, values) if i >= 0] for row, values in zip(indices, scores)]
 
 
+def paired(text: str) -> str:
+    """The text with what is written without spaces as overlapping pairs of letters, which stand for words there (the
+    usual reading of such scripts for BM25); any other text as it is."""
+
+    def pairs(run: re.Match[str]) -> str:
+        letters = run[0] if len(run[0]) > 1 else run[0] * 2
+        return f" {' '.join(letters[i : i + 2] for i in range(len(letters) - 1))} "
+
+    return RUN.sub(pairs, text)
+
+
 class LexicalIndex:
-    """BM25 over lower-case words without English stop words."""
+    """BM25 over lower-case words (pairs of letters where a script has no spaces) without English stop words."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.size = len(texts)
@@ -87,13 +102,15 @@ class LexicalIndex:
     @staticmethod
     def _tokens(texts: Sequence[str]):
         # The marker keeps the vocabulary from being empty where every word is a stop word.
-        return bm25s.tokenize([f"{t} zzmarker" for t in texts], stopwords="en", show_progress=False)
+        marked = [f"{paired(t)} zzmarker" for t in texts]
+        return bm25s.tokenize(marked, stopwords="en", show_progress=False)
 
     def search(self, queries: Sequence[str], k: int) -> list[Hits]:
         """The ``k`` best of each query, with BM25 scores; texts that share no word with the query are left out."""
         if not queries:
             return []
-        tokens = bm25s.tokenize(list(queries), stopwords="en", show_progress=False, return_ids=False)
+        asked = [paired(q) for q in queries]
+        tokens = bm25s.tokenize(asked, stopwords="en", show_progress=False, return_ids=False)
         indices, scores = self.index.retrieve(
             tokens, k=min(k, self.size), show_progress=False, backend_selection="numpy"
         )
