@@ -89,6 +89,11 @@ class Passages(Context):
         """The task's documents in passages."""
         return chunk_documents(task.documents, self.chunk_tokens, self.overlap_tokens)
 
+    def digest_parts(self, task: Task, tools: Tools) -> dict[str, Any]:
+        """Documents in a script without spaces were cut otherwise before: what was stored of them is not found."""
+        parts = super().digest_parts(task, tools)
+        return parts | ({"passages": "by letters"} if task.is_unspaced else {})
+
     def require(self, task: Task) -> None:
         """Documents are needed, and for oracle passages also known evidence."""
         super().require(task)

@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import regex
+
 from lab.schema import Completion, LabError, Sample, Score
 from lab.tasks.numbers import decimal_of, number_of, numbers_in
 from lab.tasks.task import Task
@@ -21,6 +23,8 @@ from lab.tasks.texts import holds, normalise, stands_in, words
 
 Scorer = Callable[[Sample, Completion], Score]
 
+MATCH_SECONDS = 2.0
+"""Of one text against a record's pattern: some patterns take years."""
 REFUSALS = re.compile(r"^\s*(i('m| am) sorry|i can('|no)t|i am unable|as an ai)\b", re.I)
 
 
@@ -123,25 +127,36 @@ def record(task: Task) -> Scorer:
     (in place where the format holds, else anywhere in the text as whole words).
     """
     try:
-        pattern = re.compile(task.settings["record"])
+        pattern = regex.compile(task.settings["record"])
     except KeyError:
         raise LabError(
             f"{task.folder}/task.toml: the record scorer needs a pattern in record = '...' with named groups"
         ) from None
-    except re.error as error:
+    except regex.error as error:
         raise LabError(f"{task.folder}/task.toml: record is no regular expression: {error}") from None
 
     if not pattern.groupindex:
         raise LabError(f"{task.folder}/task.toml: the record pattern has no named group, such as (?P<code>.+)")
+
+    def matched(text: str, whose: str) -> regex.Match[str] | None:
+        try:
+            return pattern.fullmatch(text, timeout=MATCH_SECONDS)
+        except TimeoutError:
+            raise LabError(
+                f"{task.folder}/task.toml: the record pattern takes more than {MATCH_SECONDS:g} s on {whose}; simplify "
+                "it (a repetition within a repetition is the usual cause)"
+            ) from None
+
     for sample in (*task.train, *task.validation, *task.test):
-        if not pattern.fullmatch(sample.target):
+        if not matched(sample.target, f"the target of {sample.id}"):
             raise LabError(
                 f"{task.folder}: the target of {sample.id} does not match the record pattern: {sample.target[:60]!r}"
             )
 
     def score(sample: Sample, completion: Completion) -> Score:
-        fields, text = pattern.fullmatch(sample.target).groupdict(), completion.text.strip()
-        match = pattern.fullmatch(text)
+        text = completion.text.strip()
+        fields = matched(sample.target, f"the target of {sample.id}").groupdict()
+        match = matched(text, f"a completion of {sample.id}")
         right = [match.group(k) == v if match else stands_in(v, text) for k, v in fields.items()]
         parts = {"format": float(match is not None), "content": sum(right) / len(right)}
         return Score(_outcome(completion, match is not None and all(right), malformed=match is None), text, parts)

@@ -16,7 +16,7 @@ from typing import Any
 
 from lab.files import digest, read_jsonl
 from lab.schema import Document, LabError, Sample
-from lab.tasks.texts import normalise
+from lab.tasks.texts import UNSPACED, normalise
 
 DOCUMENT_KINDS = (".md", ".txt")
 SPLITS = ("train", "validation", "test")
@@ -66,6 +66,11 @@ class Task:
         for target in sorted(counts, key=lambda t: (-counts[t], t)):
             spelled.setdefault(normalise(target), target)
         return tuple(sorted(spelled.values()))
+
+    @cached_property
+    def is_unspaced(self) -> bool:
+        """Whether a document is in a script without spaces."""
+        return any(UNSPACED.search(d.text) for d in self.documents)
 
     @cached_property
     def documents_digest(self) -> str:

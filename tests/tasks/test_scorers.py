@@ -112,3 +112,13 @@ def test_content_is_told_apart_from_form(scorer, target, text, content):
     assert found.parts["content"] == content
     assert found.outcome != "correct", "content without the form is not right"
     assert score(scorer, target, target, accept=accept).parts["content"] == 1.0
+
+
+def test_a_pattern_that_takes_years_ends_in_one_line(monkeypatch):
+    monkeypatch.setattr("lab.tasks.scorers.MATCH_SECONDS", 0.2)
+    pattern, target = r"(?P<code>(\w|\w\w|[a-z]+)+)!", "ab!"
+    assert score("record", target, "cd!", record=pattern).outcome == "wrong"
+    with pytest.raises(LabError, match="the record pattern takes more than 0.2 s on a completion of a; simplify it"):
+        score("record", target, "a" * 4000 + "!a", record=pattern)
+    with pytest.raises(LabError, match="on the target of a"):
+        score("record", "a" * 4000 + "!a", "x", record=pattern)
