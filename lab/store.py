@@ -76,7 +76,7 @@ class Entry:
         for name, wanted in files.items():
             path = self.folder / name
             if path.exists():
-                if sha256_of(path) != wanted:
+                if not path.is_file() or sha256_of(path) != wanted:
                     return f"{path}: damaged, its checksum is another than when it was written"
             elif not (self.committed or path.suffix == ".safetensors"):
                 return f"{path}: missing"
@@ -114,7 +114,7 @@ class Store:
         """The result with this key, own before committed; one whose record can't be read counts as missing."""
         return next((entry for entry in self._candidates(kind, key) if entry.readable), None)
 
-    def _whole(self, kind: str, key: str) -> Entry | None:
+    def whole(self, kind: str, key: str) -> Entry | None:
         """The same with all its files as they were written, looked at once; a damaged one is told and passed over."""
         for entry in self._candidates(kind, key):
             if not entry.readable:
@@ -147,7 +147,7 @@ class Store:
 
         ``work`` fills the draft's folder and returns the result; its seconds and ``machine`` are written beside it.
         """
-        found = self._whole(kind, key_of(what))
+        found = self.whole(kind, key_of(what))
         if found is not None and accept(found):
             return found
         with self.producing(kind, what, accept) as draft:
@@ -175,7 +175,7 @@ class Store:
         key = key_of(what)
         with FileLock(self.home / "locks" / f"{key}.lock"):
             draft = Draft(kind, key, what, self.home / "unfinished" / key)
-            found = self._whole(kind, key)
+            found = self.whole(kind, key)
             draft.done = found if found is not None and accept(found) else None
             if draft.done:
                 yield draft

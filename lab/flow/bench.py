@@ -107,7 +107,8 @@ class Bench:
         if not weights.trains:
             return ""
         stage, what = self._trained(spec)
-        entry = self.store.find("adaptation", key_of(what))
+        find = self.store.whole if with_weights else self.store.find
+        entry = find("adaptation", key_of(what))
         if entry is None or (with_weights and not _has_weights(entry)):
             start = None
             if stage:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -49,7 +50,10 @@ def calibrate(model: LocalModel, home: Path) -> Rates:
     )
     path = home / "calibration" / f"{key}.json"
     if path.exists() and time.time() - path.stat().st_mtime < KEPT_SECONDS:
-        return Rates(**json.loads(path.read_text()))
+        try:
+            return Rates(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            print(f"lab: {path}: damaged; the rates are measured again", file=sys.stderr)
     items = _items(model)
     # A small model warms up by a batch, of a large one an item must do.
     warm = 1 if len(items) < Full().batch_size else None

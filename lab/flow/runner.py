@@ -136,7 +136,7 @@ class Runner:
         except TrainingFailed as error:
             return self.failed(cell, spec, str(error), items)
         samples = bench.task.test if items is None else items
-        earlier = bench.store.find("evaluation", begun) if begun else None
+        earlier = bench.store.whole("evaluation", begun) if begun else None
         entry = bench.evaluate(spec, "test", items, context, earlier)
         scores, completions = bench.scores(samples, entry), read_completions(entry)
         measured = replace(

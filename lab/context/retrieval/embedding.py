@@ -7,13 +7,14 @@ network once.
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lab.files import folder_revision, write_whole
@@ -50,16 +51,16 @@ class Embedder:
         if not texts:
             return np.zeros((0, self.width), np.float32), 0.0
         path = self._cached_at(texts, cache)
-        if path is not None and path.exists():
-            with safe_open(path, "numpy") as file:
-                return file.get_tensor("vectors"), float((file.metadata() or {}).get("seconds", 0.0))
+        if path is not None and path.exists() and (kept := _kept(path)) is not None:
+            return kept
         started = time.perf_counter()
         vectors = self.model.encode(
             list(texts), batch_size=256, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         ).astype(np.float32)
         seconds = time.perf_counter() - started
         if path is not None:
-            write_whole(path, save({"vectors": vectors}, metadata={"seconds": f"{seconds:.6f}"}))
+            told = {"seconds": f"{seconds:.6f}", "sha256": _checksum(vectors)}
+            write_whole(path, save({"vectors": vectors}, metadata=told))
         return vectors, seconds
 
     def forecast_seconds(self, texts: Sequence[str], cache: Path | None = None) -> float:
@@ -80,6 +81,26 @@ class Embedder:
         for text in texts:
             sha.update(hashlib.sha256(text.encode()).digest())
         return cache / f"{sha.hexdigest()}.safetensors"
+
+
+def _checksum(vectors: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()
+
+
+def _kept(path: Path) -> tuple[np.ndarray, float] | None:
+    """The vectors of a cache file and the seconds that they took; None where it is damaged, which is told."""
+    try:
+        with safe_open(path, "numpy") as file:
+            vectors, told = file.get_tensor("vectors"), file.metadata() or {}
+        checksum = _checksum(vectors)
+        if told.get("sha256", checksum) != checksum:
+            raise ValueError("its checksum is another than when it was written")
+        return vectors, float(told.get("seconds", 0.0))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        print(f"lab: {path}: damaged ({first_line(error)}); the texts are embedded again", file=sys.stderr)
+        if path.is_dir():
+            path.rmdir()
+        return None
 
 
 @lru_cache(maxsize=4)
