@@ -29,6 +29,11 @@ REVISION_TEXTS = ("chat_template.jinja", "modules.json")
 REVISION_CONFIGS = ("config.json", "tokenizer_config.json", "generation_config.json")
 
 
+HALF = re.compile("[\ud800-\udfff]")
+ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""Halves of surrogate pairs, as they are and as JSON may write them."""
+
+
 def digest(value: Any) -> str:
     """SHA-256 of canonical JSON."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -75,16 +80,46 @@ def write_json(path: Path, value: Any, indent: int | None = None) -> None:
 
 def load(path: Path, build: Callable[[dict[str, Any]], Record], what: str, command: str) -> Record:
     """A record from a JSON file; raises LabError where it is missing or damaged, with the command that makes it."""
+    require_file(path)
     try:
-        return build(json.loads(path.read_text(encoding="utf-8")))
+        return build(parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise LabError(f"{path}: no such {what}; make one with {command}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise LabError(f"{path}: damaged {what} ({error}); run {command} again") from None
+
+
+def parsed(text: str, **how: Any) -> Any:
+    """A JSON text as a value; raises ValueError with words for what is no JSON, nested beyond reason, has a key twice in
+    one object, or holds half a character."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+        return found
+
+    try:
+        value = json.loads(text, object_pairs_hook=once, **how)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if HALF.search(text) or (ESCAPED_HALF.search(text) and HALF.search(json.dumps(value, ensure_ascii=False))):
+        raise ValueError("it holds half a character, which can't be written as UTF-8; write the whole one")
+    return value
+
+
+def require_file(path: Path) -> None:
+    """Raises LabError for a folder, a pipe or a device in a file's place: reading one may never end."""
+    if path.exists() and not path.is_file():
+        raise LabError(f"{path}: a file is needed, and this is none")
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) for each line that isn't blank; raises LabError with the line of anything else."""
+    require_file(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -96,9 +131,9 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise LabError(f"{path}, line {number}: broken JSON ({error.msg} at character {error.pos})") from None
+            row = parsed(line)
+        except ValueError as error:
+            raise LabError(f"{path}, line {number}: broken JSON ({error})") from None
         if not isinstance(row, dict):
             raise LabError(f"{path}, line {number}: a JSON object is needed, not {type(row).__name__}")
         yield number, row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,6 +204,8 @@ def prune(
     """Free disk space; committed studies stay."""
     from lab.store import Store
 
+    if older_than_days is not None and not 0 <= older_than_days < math.inf:
+        raise LabError(f"--older-than-days {older_than_days:g}: a number of days from 0")
     if not (damaged or weights or everything or older_than_days is not None):
         raise LabError("lab prune: say what: --damaged, --weights, --older-than-days N or --everything")
     removed, freed = Store().prune(

@@ -16,6 +16,9 @@ from lab.measure.racing import FIRST, MORE_DRAWS
 from lab.schema import LabError
 from lab.tasks.task import Task
 
+MOST_SEEDS = 100
+"""Draws of one run."""
+
 
 @dataclass(frozen=True)
 class PlannedCell:
@@ -155,8 +158,8 @@ def expand(
         raise LabError("--methods: name at least one")
     if len(set(names)) != len(names):
         raise LabError("--methods: a name stands twice")
-    if seeds < 1:
-        raise LabError(f"--seeds {seeds}: at least 1")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise LabError(f"--seeds {seeds}: from 1 to {MOST_SEEDS}")
     most = len(task.labelled)
     for size in sizes:
         if not 4 <= size <= most:

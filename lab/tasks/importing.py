@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.files import HALF
 from lab.schema import LabError, Sample
-from lab.tasks.scorers import target_reader
+from lab.tasks.scorers import scorer_for, target_reader
 from lab.tasks.shapes import shaped
 from lab.tasks.tables import Table, as_text, read_table, refusal
 from lab.tasks.task import SPLITS, Task, read_document_folder
@@ -237,6 +238,10 @@ def import_task(
 
     Raises LabError with all rows that can't be read; with ``skip_bad_rows`` they are left out and told.
     """
+    if validation_source and not test_source:
+        raise LabError(f"--validation {validation_source}: only beside a --test file; one file is split by the lab")
+    if HALF.search(instruction):
+        raise LabError("--instruction: not text as this terminal's encoding has it")
     settings: dict[str, Any] = {"source": Path(source).name} | ({"decimal": decimal} if decimal else {})
     left_out: list[str] = []
     texts = tuple(read_document_folder(documents, left_out)) if documents else ()
@@ -270,7 +275,7 @@ def import_task(
         splits = split_by_group(samples, seed)
     scorer = scorer or guess_scorer(samples)
     result.notes += left_out
-    result.task = Task(
+    task = Task(
         name=name,
         instruction=instruction or default_instruction(scorer),
         scorer=scorer,
@@ -278,6 +283,9 @@ def import_task(
         settings=settings,
         **{k: tuple(v) for k, v in splits.items()},
     )
+    if ":" not in scorer:
+        scorer_for(task)
+    result.task = task
     return result
 
 

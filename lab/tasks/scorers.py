@@ -127,7 +127,7 @@ def record(task: Task) -> Scorer:
     (in place where the format holds, else anywhere in the text as whole words).
     """
     try:
-        pattern = regex.compile(task.settings["record"])
+        pattern = regex.compile(str(task.settings["record"]))
     except KeyError:
         raise LabError(
             f"{task.folder}/task.toml: the record scorer needs a pattern in record = '...' with named groups"

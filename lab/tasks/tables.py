@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lab.files import HALF, parsed
 from lab.schema import LabError, first_line
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -283,7 +284,7 @@ def _loads(text: str) -> Any:
     def refuse(name: str) -> None:
         raise ValueError(f"{name} is not JSON")
 
-    return json.loads(text, parse_float=Written, parse_constant=refuse)
+    return parsed(text, parse_float=Written, parse_constant=refuse)
 
 
 def _objects(text: str) -> Iterator[tuple[int, Any]]:
@@ -293,10 +294,8 @@ def _objects(text: str) -> Iterator[tuple[int, Any]]:
             continue
         try:
             yield number, _loads(line)
-        except json.JSONDecodeError as error:
-            yield number, LabError(f"broken JSON ({error.msg} at character {error.pos})")
-        except (ValueError, RecursionError) as error:
-            yield number, LabError(f"broken JSON ({first_line(error)})")
+        except ValueError as error:
+            yield number, LabError(f"broken JSON ({error})")
 
 
 def _array(path: Path, text: str) -> list[tuple[int, Any]]:
@@ -319,7 +318,7 @@ def _array(path: Path, text: str) -> list[tuple[int, Any]]:
 
 def _unwritable(text: str) -> str:
     """What keeps a text from being written as UTF-8: half of a surrogate pair."""
-    found = re.search("[\ud800-\udfff]", text)
+    found = HALF.search(text)
     return f"holds half a character (\\u{ord(found[0]):x}); write the whole one" if found else ""
 
 

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.files import digest, read_jsonl
-from lab.schema import Document, LabError, Sample
+from lab.files import digest, read_jsonl, require_file
+from lab.schema import Document, LabError, Sample, first_line
 from lab.tasks.texts import UNSPACED, normalise
 
 DOCUMENT_KINDS = (".md", ".txt")
@@ -206,10 +206,17 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         )
     if not path.exists():
         raise LabError(f"{path}: missing; a task folder needs it with name, instruction and scorer")
+    require_file(path)
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LabError(f"{path}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise LabError(f"{path}: {first_line(error) or 'nested too deeply'}") from None
+    if not isinstance(settings.get("name", ""), str):
+        raise LabError(f"{path}: name must be text, in quotes")
+    if beyond := next(
+        (k for k, v in settings.items() if not isinstance(v, str | bool | int | float | list | dict)), None
+    ):
+        raise LabError(f"{path}: {beyond} must be text, in quotes (a date is none)")
     for key in ("instruction", "scorer"):
         if not isinstance(settings.get(key), str):
             raise LabError(f"{path}: {key} is missing or no text")
@@ -233,6 +240,8 @@ def read_samples(path: Path) -> list[Sample]:
                 raise LabError(f"{where}: field {key!r} is missing")
             if not isinstance(row[key], str):
                 raise LabError(f"{where}: field {key!r} must be text, not {type(row[key]).__name__}")
+        if not row["id"].strip():
+            raise LabError(f"{where}: the id is empty")
         if not row["input"].strip() or not row["target"].strip():
             raise LabError(
                 f"{where}: empty {'input' if not row['input'].strip() else 'target'}; remove the row or fill it"
@@ -326,6 +335,11 @@ def _refuse_duplicate_ids(folder: Path, splits: dict[str, list[Sample]]) -> None
             seen[sample.id] = f"{name}.jsonl"
 
 
+def _toml(value: Any) -> str:
+    """A JSON value as TOML writes it: the one control character that JSON leaves bare is escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def write_task(task: Task, folder: Path) -> None:
     """Write a task folder; the splits first, ``task.toml`` last, so that a half-written folder is no task."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -348,5 +362,5 @@ def write_task(task: Task, folder: Path) -> None:
         (folder / "documents.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     settings = {"name": task.name, "instruction": task.instruction, "scorer": task.scorer} | task.settings
     # A JSON string is a TOML basic string, and JSON numbers and booleans are TOML's.
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+    lines = [f"{key} = {_toml(value)}" for key, value in settings.items()]
     (folder / "task.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")

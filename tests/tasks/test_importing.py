@@ -214,7 +214,9 @@ def test_bad_rows_are_left_out_when_asked_and_written_down(tmp_path):
     lines = [json.dumps({"text": f"item {n}", "label": str(n % 3)}) for n in range(30)]
     lines[4], lines[9], lines[20] = "{broken", '{"text": "x", "label": "\\ud83d"}', '{"text": "", "label": "1"}'
     path = written(tmp_path, "b.jsonl", "\n".join(lines))
-    with pytest.raises(LabError, match="3 bad rows: line 5: broken JSON.*line 10: holds half a char.*line 21: column"):
+    with pytest.raises(
+        LabError, match="3 bad rows: line 5: broken JSON.*line 10: .*it holds half a char.*line 21: column"
+    ):
         import_task(path, name="t")
     found = import_task(path, name="t", skip_bad_rows=True)
     assert len(found.task.labelled) + len(found.task.test) == 27
