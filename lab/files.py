@@ -90,8 +90,8 @@ def load(path: Path, build: Callable[[dict[str, Any]], Record], what: str, comma
 
 
 def parsed(text: str, **how: Any) -> Any:
-    """A JSON text as a value; raises ValueError with words for what is no JSON, is nested beyond reason, has a key twice
-    in one object, or holds half a character."""
+    """A JSON text as a value; raises ValueError with words for what is no JSON, is nested beyond reason, has a key
+    twice in one object, or holds half a character."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
