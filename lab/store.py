@@ -23,7 +23,7 @@ from typing import Any
 import pandas
 from filelock import FileLock
 
-from lab.files import CHECKPOINT, digest, lab_home, sha256_of, write_whole
+from lab.files import CHECKPOINT, digest, lab_home, parsed, sha256_of, write_whole
 from lab.schema import Completion, LabError, Usage, first_line
 
 KINDS = ("adaptation", "evaluation", "choice")
@@ -48,9 +48,14 @@ class Entry:
     def record(self) -> dict[str, Any]:
         """What produced the result, what it is, and where and when it was made; raises LabError where it is damaged."""
         try:
-            record = json.loads((self.folder / "record.json").read_text(encoding="utf-8"))
+            record = parsed((self.folder / "record.json").read_text(encoding="utf-8"))
             if record["key"] != self.key or not isinstance(record["result"], dict):
                 raise ValueError("the record belongs to another key")
+            made = record["made"]
+            if not (isinstance(record["what"], dict) and isinstance(made["date"], str)):
+                raise ValueError("what it is of, or when it was made, is missing")
+            if not isinstance(made.get("seconds", 0), int | float):
+                raise ValueError("its seconds are no number")
             return record
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LabError(f"{self.folder}: damaged result ({error}); remove it with: lab prune --damaged") from None

@@ -7,6 +7,7 @@ Statistics, decision and report are pure functions of it; ``Study.load(path)`` n
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -265,12 +266,40 @@ class Study:
             data = _from_schema_1(data)
         if data["schema"] != SCHEMA:
             raise LabError(f"{path}: schema {data['schema']}, this lab reads 1 to {SCHEMA}; run lab decide again")
+        _require_sound(data)
         lists = {
             "cells": [Cell(**c) for c in data["cells"]],
             "choices": [Choice.of(c) for c in data["choices"]],
             "probed": [Probed(**p) for p in data["probed"]],
         }
         return cls(**(data | lists))
+
+
+def _require_sound(data: dict[str, Any]) -> None:
+    """Raises ValueError for a study whose parts don't fit each other: what stands on it would be nonsense."""
+    items, letters = len(data["items"]), set(LETTERS.values()) | {UNASKED}
+    texts = {"task": ("name", "digest"), "model": ("name",), "made": ("date",)}
+    for part, names in texts.items():
+        if lacking := [n for n in names if not isinstance(data[part].get(n), str)]:
+            raise ValueError(f"{part} has no {lacking[0]}")
+    if not isinstance(data["made"]["machine"]["name"], str):
+        raise ValueError("made names no machine")
+    if len(data["groups"]) != items:
+        raise ValueError(f"{items} items have {len(data['groups'])} groups")
+    if not isinstance(data["settings"].get("seeds", 1), int):
+        raise ValueError("its seeds are no number")
+    for cell in data["cells"]:
+        name = f"a cell of {cell['method']}"
+        if len(cell["outcomes"]) != items or not set(cell["outcomes"]) <= letters:
+            raise ValueError(f"{name} has other outcomes than one known letter for each of {items} items")
+        values = [*cell.get("usage", {}).values(), *(v for part in cell.get("parts", {}).values() for v in part)]
+        if not all(v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in values):
+            raise ValueError(f"{name} has a figure that is no number")
+        if any(len(part) != items for part in cell.get("parts", {}).values()):
+            raise ValueError(f"{name} has parts for other items")
+    for choice in data.get("choices", []):
+        if not 0 <= choice["chosen"] < len(choice["trials"]):
+            raise ValueError(f"the choice of {choice['method']} is none of its trials")
 
 
 def _without_words(finding: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import typer
 from rich.table import Table
 
 from lab.commands.options import Redact, console, with_settings
+from lab.files import load
 from lab.measure.settings import Settings
 from lab.schema import LabError
 
@@ -101,17 +101,17 @@ def runs() -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "key", "what", "seconds", "made", "where"):
         table.add_column(column)
-    entries = store.entries()
-    for entry in entries:
+    whole = 0
+    for entry in store.entries():
         where = "committed" if entry.committed else "own"
-        if entry.damaged:
+        if not entry.readable:
             table.add_row(entry.kind, entry.key[:12], "damaged", "", "", where)
             continue
+        whole += 1
         made = entry.record["made"]
         seconds, date = f"{made.get('seconds', 0):.1f}", made["date"][:16]
         table.add_row(entry.kind, entry.key[:12], _what(entry.record), seconds, date, where)
     console.print(table)
-    whole = sum(not e.damaged for e in entries)
     console.print(f"{whole} results in {store.home} and committed studies", highlight=False, soft_wrap=True)
 
 
@@ -192,7 +192,9 @@ def _copy(store: Store, kind: str, key: str, out: Path) -> bool:
 
 def settings_of_decision(path: Path) -> Settings:
     """The settings that a written decision was made with; the defaults where there is none."""
-    return Settings(**json.loads(path.read_text(encoding="utf-8"))["settings"]) if path.exists() else Settings()
+    if not path.exists():
+        return Settings()
+    return load(path, lambda decision: Settings(**decision["settings"]), "decision", "lab report")
 
 
 def prune(

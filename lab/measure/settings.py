@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from lab.schema import LabError
 
+MOST = 1e12
+"""Of every price, month and request: beyond, arithmetic of money means nothing."""
 HOSTINGS = ("shared", "dedicated", "api")
 
 
@@ -46,8 +47,8 @@ class Prices:
             raise LabError(f"--hosting {self.hosting}: one of {', '.join(HOSTINGS)}")
         for name in (f.name for f in fields(Prices) if f.name != "hosting"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-                raise LabError(f"--{name.replace('_', '-')} {value}: a number from 0 is needed")
+            if not (isinstance(value, int | float) and 0 <= value <= MOST):
+                raise LabError(f"--{name.replace('_', '-')} {str(value)[:40]}: a number from 0 to {MOST:g} is needed")
         if self.months < 1:
             raise LabError(f"--months {self.months}: at least 1")
         if self.hosting == "api" and not self.usd_per_million_prompt_tokens + self.usd_per_million_completion_tokens:
@@ -84,8 +85,10 @@ class Settings(Prices):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("margin", "monthly_requests"):
-            if not getattr(self, name) >= 0 or (name == "margin" and self.margin == 0):
-                raise LabError(f"--{name.replace('_', '-')} {getattr(self, name)}: a positive number is needed")
+            value = getattr(self, name)
+            if not 0 <= value <= MOST or (name == "margin" and value == 0):
+                flag = f"--{name.replace('_', '-')}"
+                raise LabError(f"{flag} {str(value)[:40]}: a positive number is needed, at most {MOST:g}")
         if self.margin >= 1:
             raise LabError(f"--margin {self.margin:g}: a share of 1 is needed; 0.05 means 5 points")
         if self.latency_limit_seconds is not None and not self.latency_limit_seconds > 0:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lab.files import load
 from lab.schema import LabError
 
 FILES = ("report.html", "report.md", "quality.svg", "decision.json", "decision.schema.json")
@@ -29,13 +29,8 @@ def share(out: Path, folders: list[Path]) -> list[dict[str, str]]:
             raise LabError(f"{folder}: no report in it; write one with: lab report {folder}")
         if folder.resolve().name in {entry["name"] for entry in listed}:
             raise LabError(f"{folder}: another report is called {folder.resolve().name} too; rename one of the folders")
-        decision = json.loads((folder / "decision.json").read_text(encoding="utf-8"))
-        listed.append(
-            {
-                "name": folder.resolve().name,
-                "sentence": decision["sentence"],
-            }
-        )
+        sentence = load(folder / "decision.json", _sentence, "decision", f"lab report {folder}")
+        listed.append({"name": folder.resolve().name, "sentence": sentence})
         (out / folder.resolve().name).mkdir(parents=True, exist_ok=True)
         for name in FILES:
             if (folder / name).exists():
@@ -43,3 +38,10 @@ def share(out: Path, folders: list[Path]) -> list[dict[str, str]]:
     environment = Environment(loader=PackageLoader("lab.report"), autoescape=True, undefined=StrictUndefined)
     (out / "index.html").write_text(environment.get_template("site.html").render(listed=listed), encoding="utf-8")
     return listed
+
+
+def _sentence(decision: dict[str, object]) -> str:
+    """The verdict of a written decision; raises ValueError for what is none."""
+    if not isinstance(decision["sentence"], str):
+        raise ValueError("its sentence is no text")
+    return decision["sentence"]

@@ -205,6 +205,8 @@ def _separated(path: Path, text: str, kind: str, separator: str) -> Table:
 
 def _records(text: str, separator: str, quoting: int, blanks: bool) -> Iterator[tuple[int, list[str]]]:
     """(line it begins in, cells) of every record that is not blank."""
+    # The module's own limit of a cell is 128 kB, for all readers of the process.
+    csv.field_size_limit(2**31 - 1)
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=separator, quoting=quoting, skipinitialspace=blanks, strict=True)
     start = 1
@@ -280,11 +282,8 @@ def _lines(path: Path, text: str, kind: str) -> Table:
     return table
 
 
-def _loads(text: str) -> Any:
-    def refuse(name: str) -> None:
-        raise ValueError(f"{name} is not JSON")
-
-    return parsed(text, parse_float=Written, parse_constant=refuse)
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _objects(text: str) -> Iterator[tuple[int, Any]]:
@@ -293,27 +292,36 @@ def _objects(text: str) -> Iterator[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            yield number, _loads(line)
+            yield number, parsed(line, parse_float=Written, parse_constant=_refuse)
         except ValueError as error:
             yield number, LabError(f"broken JSON ({error})")
 
 
-def _array(path: Path, text: str) -> list[tuple[int, Any]]:
+BETWEEN = re.compile(r"[ \t\r\n]*")
+
+
+def _array(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     """(line it begins in, value) of each value of one JSON array."""
-    decoder = json.JSONDecoder(parse_float=Written)
-    place, found = text.index("[") + 1, []
+    decoder = json.JSONDecoder(parse_float=Written, parse_constant=_refuse)
+    place, line, counted = BETWEEN.match(text).end() + 1, 1, 0
     try:
         while True:
-            place += len(text[place:]) - len(text[place:].lstrip(" \t\r\n,"))
-            if text[place : place + 1] in ("]", ""):
+            place = BETWEEN.match(text, place).end()
+            line, counted = line + text.count("\n", counted, place), place
+            if text.startswith("]", place):
                 break
-            line = text.count("\n", 0, place) + 1
             value, place = decoder.raw_decode(text, place)
-            found.append((line, value))
+            yield line, value
+            place = BETWEEN.match(text, place).end()
+            if text.startswith(",", place):
+                place += 1
+            elif not text.startswith("]", place):
+                raise ValueError("a comma or the end of the array is missing")
+        if rest := text[place + 1 :].strip():
+            raise ValueError(f"behind the array stands {rest[:20]!r}")
     except (ValueError, RecursionError) as error:
         line = text.count("\n", 0, getattr(error, "pos", place)) + 1
         raise LabError(f"{path}, line {line}: broken JSON ({first_line(error)})") from None
-    return found
 
 
 def _unwritable(text: str) -> str:

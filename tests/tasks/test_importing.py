@@ -100,6 +100,14 @@ def test_lines_are_the_files_own_after_cells_of_several_lines(tmp_path):
         read_table(written(tmp_path, "q.csv", 'text,label\na,b\n"open,c\nd,e\n'))
 
 
+def test_long_cells_and_large_arrays_are_read(tmp_path):
+    long = "x" * 300_000
+    assert read_table(written(tmp_path, "l.csv", table_of(rows=[(long, "a")]))).rows[0].cells["text"] == long
+    rows = [{"text": f"item {n}", "label": "a"} for n in range(20_000)]
+    table = read_table(written(tmp_path, "l.json", json.dumps(rows, indent=1)))
+    assert len(table.rows) == 20_000 and table.rows[-1].line == 2 + 4 * 19_999
+
+
 def test_an_open_quote_of_a_tsv_is_a_letter(tmp_path):
     text = 'text\tlabel\n"Screen is broken\thardware\nfine\tother\n"No sound\thardware\n'
     table = read_table(written(tmp_path, "t.tsv", text))
@@ -256,6 +264,10 @@ def test_documents_that_are_not_read_are_counted_by_kind(tmp_path):
         ("a.json", b"[]", "has no rows"),
         ("a.json", b'[{"a": 1}, {"a": ]', "line 1: broken JSON"),
         ("a.json", b"[" * 100_000, "broken JSON"),
+        ("a.json", b'[{"a": 1},\n{"a": 2}', "line 2: broken JSON .a comma or the end of the array is missing"),
+        ("a.json", b'[{"a": 1} {"a": 2}]', "a comma or the end"),
+        ("a.json", b'[{"a": NaN}]', "NaN is not JSON"),
+        ("a.json", b'[{"a": 1}] more', "behind the array stands 'more'"),
         ("a.jsonl", b'{"a": NaN}\n', "line 1: broken JSON .NaN is not JSON"),
         ("a.jsonl", b"[1]\n", "line 1: a JSON object is needed, not list"),
         ("a.parquet", b"PAR1 no", "can't be read as parquet"),
