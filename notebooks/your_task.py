@@ -103,6 +103,7 @@ def _(names, source, table):
     scorer = mo.ui.dropdown(
         ["", *PLAIN, *(s for s in BY_TASK if s != "record")], value="", label="scorer (empty: guessed)"
     )
+    leave_out = mo.ui.checkbox(label="leave out rows that can't be read")
     instruction = mo.ui.text(
         placeholder="What should the model be told? Empty: a plain default.", label="instruction", full_width=True
     )
@@ -110,14 +111,14 @@ def _(names, source, table):
         [
             mo.md("### Columns\nGuessed by their usual names; change them where the guess is wrong."),
             mo.hstack(
-                [input_column, target_column, id_column, group_column, evidence_column, scorer],
+                [input_column, target_column, id_column, group_column, evidence_column, scorer, leave_out],
                 justify="start",
                 wrap=True,
             ),
             instruction,
         ]
     )
-    return evidence_column, group_column, id_column, input_column, instruction, scorer, target_column
+    return evidence_column, group_column, id_column, input_column, instruction, leave_out, scorer, target_column
 
 
 @app.cell(hide_code=True)
@@ -129,10 +130,16 @@ def _(
     id_column,
     input_column,
     instruction,
+    leave_out,
     scorer,
     source,
+    table,
     target_column,
 ):
+    mo.stop(
+        bool(table.bad) and not leave_out.value,
+        mo.md("<small>Mend the rows that are named above, or leave them out.</small>"),
+    )
     try:
         knowledge = uploads.documents(
             lab_home(), [(f.name, f.contents) for f in document_files.value], document_folder.value.strip()
@@ -143,6 +150,7 @@ def _(
             instruction=instruction.value,
             scorer=scorer.value or "",
             documents=knowledge,
+            skip_bad_rows=leave_out.value,
             input_column=input_column.value or "",
             target_column=target_column.value or "",
             id_column=id_column.value or "",

@@ -42,7 +42,9 @@ def test_the_known_leaks_are_found(real):
         test_source=str(real / "clinc150" / "test.jsonl"),
         validation_source=str(real / "clinc150" / "validation.jsonl"),
     ).task
-    snips = import_task(str(real / "snips" / "train.jsonl"), name="s", test_source=str(real / "snips" / "test.jsonl"))
+    snips = import_task(
+        str(real / "snips" / "train.jsonl"), name="s", test_source=str(real / "snips" / "test.jsonl")
+    ).task
     for task, least in ((clinc, 2), (snips, 9)):
         leaks = next(f for f in check_task(task) if f.kind == "leak")
         exact = {s.input.strip().lower() for s in task.labelled}

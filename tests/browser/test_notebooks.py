@@ -326,6 +326,7 @@ def test_an_upload_is_checked_and_saved(served, watch, tmp_path):
     broken.write_text('{"input": "a", "target": "b"}\n{oops\n')
     page.locator("input[type=file]").first.set_input_files(broken)
     page.get_by_text("broken.jsonl, line 2: broken JSON").wait_for(timeout=30_000)
+    page.get_by_text("Mend the rows that are named above, or leave them out.").wait_for(timeout=30_000)
     page.reload()
     page.get_by_text("Waiting for a table").wait_for(timeout=60_000)
     table = tmp_path / "tickets.csv"

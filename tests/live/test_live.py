@@ -36,6 +36,7 @@ def kept_study(folder: Path, **changes):
     study = study_of({"rag": [outcomes(0.3, 100, 0)], "lora": [outcomes(0.9, 100, s) for s in (1, 2, 3)]})
     study.task |= {"digest": "d"}
     study.model |= {"revision": "r"}
+    study.made |= {"date": "2026-11-26", "machine": {"name": "m"}}
     study.settings = {"seeds": 3, "decoding": {}, "embedder": "embedder", "command": folder.name}
     study = replace(study, **changes)
     study.save(folder / "study.json")
