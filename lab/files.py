@@ -11,7 +11,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,6 +138,16 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise LabError(f"{path}, line {number}: a JSON object is needed, not {type(row).__name__}")
         yield number, row
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """One object a line, letters as they are."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def tell(text: str) -> None:
+    """One line to whoever watches, beside the output: the work goes on."""
+    print(f"lab: {text}", file=sys.stderr, flush=True)
 
 
 def folder_revision(folder: Path) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from typing import Any
 import pandas
 from filelock import FileLock
 
-from lab.files import CHECKPOINT, digest, lab_home, parsed, sha256_of, write_whole
+from lab.files import CHECKPOINT, digest, lab_home, parsed, sha256_of, tell, write_whole
 from lab.schema import Completion, LabError, Usage, first_line
 
 KINDS = ("adaptation", "evaluation", "choice")
@@ -128,7 +127,7 @@ class Store:
                 if fault := entry.fault:
                     if fault not in self._told:
                         self._told.add(fault)
-                        print(f"lab: {fault}; it is made again", file=sys.stderr, flush=True)
+                        tell(f"{fault}; it is made again")
                     continue
                 self._checked.add(entry.folder)
             return entry

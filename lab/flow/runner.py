@@ -95,7 +95,7 @@ class Runner:
         began = time.perf_counter()
         spec, choices, failed = self.chosen(cell, plan)
         searched = time.perf_counter()
-        own = self.failed(cell, spec, failed, items) if failed else self.measure(cell, spec, "", items)
+        own = self.own(cell, spec, failed, items)
         piece = Piece([own], choices=choices)
         if plan.has_controls(cell) and not own.failed:
             piece.cells += self.controls(cell, spec, items)
@@ -115,6 +115,12 @@ class Runner:
         return RunSpec(candidate, size, cell.seed), choices, ""
 
     # Score
+
+    def own(
+        self, cell: PlannedCell, spec: RunSpec, failed: str, items: Sequence[Sample] | None = None, begun: str = ""
+    ) -> Cell:
+        """The arm's own cell: measured, or ``failed`` already for this reason."""
+        return self.failed(cell, spec, failed, items) if failed else self.measure(cell, spec, "", items, begun)
 
     def measure(
         self,

@@ -9,7 +9,6 @@ The progress file is replaced last and names the step's files, so that a kill at
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lab.files import write_json
+from lab.files import tell, write_json
 from lab.schema import first_line
 
 
@@ -59,8 +58,7 @@ def load_checkpoint(
         if any(saved[name].shape != tensor.shape for name, tensor in tensors.items()):
             raise ValueError("it is of another training")
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        told = first_line(error)
-        print(f"lab: {folder}: this checkpoint can't be gone on from ({told}); from the start", file=sys.stderr)
+        tell(f"{folder}: this checkpoint can't be gone on from ({first_line(error)}); from the start")
         return None
     for name, tensor in tensors.items():
         tensor.copy_(saved[name])

@@ -112,12 +112,17 @@ def _groups(task: Task) -> list[Finding]:
     ]
 
 
-def _conflicts(task: Task) -> list[Finding]:
-    targets: dict[str, list[Sample]] = defaultdict(list)
+def repeated_inputs(task: Task) -> list[list[tuple[str, Sample]]]:
+    """Items that are one input to a person, with their splits, where there are several: train's first, test's last."""
+    found: dict[str, list[tuple[str, Sample]]] = defaultdict(list)
     for split in SPLITS:
         for sample in task.split(split):
-            targets[likeness(sample.input)].append(sample)
-    repeated = [g for g in targets.values() if len(g) > 1]
+            found[likeness(sample.input)].append((split, sample))
+    return [group for group in found.values() if len(group) > 1]
+
+
+def _conflicts(task: Task) -> list[Finding]:
+    repeated = [[sample for _, sample in group] for group in repeated_inputs(task)]
     key = counted_as(task)
     conflicting = [g for g in repeated if len({key(s.target) for s in g}) > 1]
     findings = []

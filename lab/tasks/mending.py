@@ -6,12 +6,10 @@ stands in test as well leaves train and validation.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from lab.schema import LabError, Sample
-from lab.tasks.check import counted_as
+from lab.tasks.check import counted_as, repeated_inputs
 from lab.tasks.task import SPLITS, Task
 from lab.tasks.texts import likeness
 
@@ -28,11 +26,12 @@ class TakenOut:
 def mended(task: Task) -> tuple[Task, list[TakenOut]]:
     """(the task without them, what was taken out); raises LabError where a split would be left empty."""
     gone: dict[str, TakenOut] = {}
+    repeated = repeated_inputs(task)
 
     def leave(split: str, sample: Sample, why: str) -> None:
         gone.setdefault(sample.id, TakenOut(split, sample.id, why))
 
-    for alike in _alike(task):
+    for alike in repeated:
         if len({counted_as(task)(s.target) for _, s in alike}) > 1:
             for split, sample in alike:
                 others = ", ".join(s.id for _, s in alike if s is not sample)
@@ -45,7 +44,7 @@ def mended(task: Task) -> tuple[Task, list[TakenOut]]:
                 leave(split, sample, f"leak: stands in test as {twin}")
             elif sample.group in groups:
                 leave(split, sample, f"leak: its group {sample.group} stands in test ({groups[sample.group]})")
-    for alike in _alike(task):
+    for alike in repeated:
         kept = [(split, s) for split, s in alike if s.id not in gone]
         for split, sample in kept[1:]:
             leave(split, sample, f"duplicate of {kept[0][1].id}")
@@ -54,12 +53,3 @@ def mended(task: Task) -> tuple[Task, list[TakenOut]]:
         raise LabError(f"{task.folder}: nothing would be left in {' and '.join(empty)}; more items are needed")
     order = {s.id: n for n, s in enumerate((*task.train, *task.validation, *task.test))}
     return replace(task, **left), sorted(gone.values(), key=lambda g: order[g.id])
-
-
-def _alike(task: Task) -> Iterable[list[tuple[str, Sample]]]:
-    """Items that are one input to a person, with their splits, where there are several: labelled ones first."""
-    found: dict[str, list[tuple[str, Sample]]] = defaultdict(list)
-    for split in SPLITS:
-        for sample in task.split(split):
-            found[likeness(sample.input)].append((split, sample))
-    return [alike for alike in found.values() if len(alike) > 1]

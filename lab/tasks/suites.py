@@ -8,12 +8,11 @@ before with after, not with a leaderboard.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.files import read_jsonl
+from lab.files import read_jsonl, write_jsonl
 from lab.schema import LabError, Sample
 
 Row = tuple[str, str, tuple[str, ...], int]
@@ -85,11 +84,11 @@ def import_suite(name: str, source: Path, out: Path, most: int = 200) -> int:
     if not samples:
         raise LabError(f"{source}: the file has no rows")
     out.mkdir(parents=True, exist_ok=True)
-    rows = [
-        json.dumps({"id": s.id, "input": s.input, "target": s.target, "choices": list(s.choices)}, ensure_ascii=False)
-        for s in samples.values()
-    ]
-    (out / "test.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    rows = samples.values()
+    write_jsonl(
+        out / "test.jsonl",
+        ({"id": s.id, "input": s.input, "target": s.target, "choices": list(s.choices)} for s in rows),
+    )
     (out / "task.toml").write_text(
         f'name = "{name}"\ninstruction = "{instruction}"\nscorer = "exact"\nsays = "{name}, by choice among '
         'candidates"\n',

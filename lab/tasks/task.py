@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.files import digest, read_jsonl, require_file
+from lab.files import digest, read_jsonl, require_file, write_jsonl
 from lab.schema import Document, LabError, Sample, first_line
 from lab.tasks.texts import UNSPACED, normalise
 
@@ -355,11 +355,11 @@ def write_task(task: Task, folder: Path) -> None:
                 "accept": list(s.accept),
                 "choices": list(s.choices),
             }
-            rows.append(json.dumps({k: v for k, v in row.items() if v not in ("", [])}, ensure_ascii=False))
-        (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+            rows.append({k: v for k, v in row.items() if v not in ("", [])})
+        write_jsonl(folder / f"{name}.jsonl", rows)
     if task.documents:
-        rows = [json.dumps({k: v for k, v in asdict(d).items() if v}, ensure_ascii=False) for d in task.documents]
-        (folder / "documents.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        rows = ({k: v for k, v in asdict(d).items() if v} for d in task.documents)
+        write_jsonl(folder / "documents.jsonl", rows)
     settings = {"name": task.name, "instruction": task.instruction, "scorer": task.scorer} | task.settings
     # A JSON string is a TOML basic string, and JSON numbers and booleans are TOML's.
     lines = [f"{key} = {_toml(value)}" for key, value in settings.items()]

@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "`": "`"}
 """Opening quotes, each with what may close it."""
+KEPT = 2**16
+"""Texts whose key is kept: a check asks for every input's four times, a score for every target's."""
 STOPS = ".。．。।"
 ARTICLES = ("a", "an", "the")
 MINUS = "-−"
@@ -26,6 +29,7 @@ def fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower()).split())
 
 
+@lru_cache(maxsize=KEPT)
 def normalise(text: str) -> str:
     """An answer without what does not count: case, white space, quotes around it, a full stop at its end; a text of
     nothing else stays."""
@@ -105,6 +109,7 @@ def stands_in(value: str, text: str) -> bool:
     return re.search(before + re.escape(value) + after, text) is not None
 
 
+@lru_cache(maxsize=KEPT)
 def likeness(text: str) -> str:
     """Inputs with the same key are the same to a person: case, white space and the punctuation of sentences aside.
     Signs that carry meaning stay: ``C``, ``C++``, ``5 + 5``, ``5 - 5``, ``:)``."""

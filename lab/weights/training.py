@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from accelerate.utils import set_seed
 from safetensors import SafetensorError
 from transformers import get_scheduler
 
+from lab.files import tell
 from lab.models.checkpoint import load_checkpoint, save_checkpoint
 from lab.models.likelihood import Encoded, Logits, completion_logits, kl_each
 from lab.models.local import LocalModel
@@ -285,8 +285,7 @@ def train(
                 except (OSError, SafetensorError) as error:
                     if pausing:
                         raise LabError(f"{checkpoint}: can't be written ({first_line(error)})") from None
-                    told = f"{checkpoint}: can't be written ({first_line(error)}); a stop would cost this training"
-                    print(f"lab: {told}", file=sys.stderr, flush=True)
+                    tell(f"{checkpoint}: can't be written ({first_line(error)}); a stop would cost this training")
                 saved = time.perf_counter()
             if pausing:
                 raise Paused(log)

@@ -21,8 +21,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,16 +206,10 @@ def product_rate(check: Check) -> float:
     return repeats * 2 * n**3 / check.timed(lambda: [a @ b for _ in range(repeats)])
 
 
-@contextmanager
-def _prepared(model: LocalModel, weights: Trained) -> Iterator[torch.nn.Module]:
-    with weights.prepared(model, 0, None) as network:
-        yield network
-
-
 def _lab_training(check: Check, model: LocalModel, weights: Trained, items: list[Encoded]) -> dict[str, Any]:
     """One epoch in the lab's loop: seconds of the best round, tokens a second, the last loss and the peak of memory."""
     schedule, logs = Schedule(RATE, 1, 1, BATCH), []
-    with _prepared(model, weights) as network:
+    with weights.prepared(model, 0, None) as network:
         held = check.allocated()
         # The first few steps find their kernels.
         for some in (items[: 3 * BATCH], *[items] * ROUNDS):

@@ -7,7 +7,6 @@ network once.
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from lab.files import folder_revision, write_whole
+from lab.files import folder_revision, tell, write_whole
 from lab.models.folders import find_folder, folder_of
 from lab.models.getting import catalogue
 from lab.schema import LabError, first_line
@@ -97,7 +96,7 @@ def _kept(path: Path) -> tuple[np.ndarray, float] | None:
             raise ValueError("its checksum is another than when it was written")
         return vectors, float(told.get("seconds", 0.0))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        print(f"lab: {path}: damaged ({first_line(error)}); the texts are embedded again", file=sys.stderr)
+        tell(f"{path}: damaged ({first_line(error)}); the texts are embedded again")
         if path.is_dir():
             path.rmdir()
         return None
