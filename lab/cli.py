@@ -16,6 +16,7 @@ from lab import __version__
 from lab.commands import data, experiments, making, results
 from lab.commands.decide import decide
 from lab.commands.options import console
+from lab.files import HALF
 from lab.schema import LabError, first_line
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -68,6 +69,12 @@ def options(
     """Options of every command."""
 
 
+def _require_text(given: list[str]) -> None:
+    """Raises LabError for bytes on the command line that are no text: neither record nor report could hold them."""
+    if odd := next((a for a in given if HALF.search(a)), None):
+        raise LabError(f"{ascii(odd)[:100]}: not text as this terminal's encoding has it; rename or type it again")
+
+
 def main() -> None:
     """Entry point: every expected mistake is one line, ``--debug`` shows the traceback."""
     errors = Console(stderr=True)
@@ -75,6 +82,7 @@ def main() -> None:
         app(standalone_mode=True)
         return
     try:
+        _require_text(sys.argv[1:])
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # typer turns Ctrl-C into this status
             raise KeyboardInterrupt

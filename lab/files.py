@@ -14,12 +14,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import platformdirs
 
-from lab.schema import LabError
+from lab.schema import LabError, first_line
 
 Record = TypeVar("Record")
 
@@ -88,6 +90,38 @@ def load(path: Path, build: Callable[[dict[str, Any]], Record], what: str, comma
         raise LabError(f"{path}: no such {what}; make one with {command}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise LabError(f"{path}: damaged {what} ({error}); run {command} again") from None
+
+
+def fitting(value: Any, kind: type[Record]) -> Record:
+    """A JSON value as a dataclass, and those within it; raises ValueError, with the place, where a field is missing,
+    unknown or of another type than its annotation says."""
+    record = msgspec.convert(value, kind)
+    if strange := next(_unknown(value, record), ""):
+        raise ValueError(f"unknown field {strange!r}")
+    return record
+
+
+def _unknown(value: Any, record: Any) -> Iterator[str]:
+    """Names in a JSON value that its dataclasses don't have."""
+    if is_dataclass(record):
+        yield from set(value) - {f.name for f in fields(record)}
+        for name, inside in value.items():
+            yield from _unknown(inside, getattr(record, name, None))
+    elif isinstance(record, list | tuple):
+        for inside, made in zip(value, record):
+            yield from _unknown(inside, made)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object that a JSON file of somebody's holds; raises LabError naming the file for anything else."""
+    require_file(path)
+    try:
+        value = parsed(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LabError(f"{path}: not readable as JSON ({first_line(error)})") from None
+    if not isinstance(value, dict):
+        raise LabError(f"{path}: a JSON object is needed, not {type(value).__name__}")
+    return value
 
 
 def parsed(text: str, **how: Any) -> Any:
@@ -160,8 +194,7 @@ def folder_revision(folder: Path) -> str:
         elif path.name in REVISION_TEXTS:
             sha.update(path.name.encode() + path.read_bytes())
         elif path.name in REVISION_CONFIGS:
-            config = json.loads(path.read_text(encoding="utf-8"))
-            kept = {k: v for k, v in config.items() if k not in ("transformers_version", "_name_or_path")}
+            kept = {k: v for k, v in read_object(path).items() if k not in ("transformers_version", "_name_or_path")}
             sha.update(path.name.encode() + json.dumps(kept, sort_keys=True).encode())
     return sha.hexdigest()
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from lab.files import load, write_json
+from lab.files import fitting, load, write_json
 from lab.schema import OUTCOMES, LabError
 
 SCHEMA = 2
@@ -20,8 +20,8 @@ LETTERS = {o: o[0] for o in OUTCOMES}
 """Outcomes in a study file: one letter an item."""
 FAILED = -1.0
 """Accuracy of a trial whose training failed."""
-
-
+OLD_NAMES = {"study": "stage", "study_seconds": "stage_seconds"}
+"""Fields of trials as results were stored before the stage had its name."""
 UNASKED = "-"
 """Letter of an item that an arm was not asked: it had left the race."""
 
@@ -147,7 +147,7 @@ class Trial:
     @classmethod
     def of(cls, data: dict[str, Any]) -> Trial:
         """From JSON; results stored before the stage had its name are read as well."""
-        return cls(**_renamed(data, {"study": "stage", "study_seconds": "stage_seconds"}))
+        return cls(**_renamed(data, OLD_NAMES))
 
 
 @dataclass
@@ -266,40 +266,36 @@ class Study:
             data = _from_schema_1(data)
         if data["schema"] != SCHEMA:
             raise LabError(f"{path}: schema {data['schema']}, this lab reads 1 to {SCHEMA}; run lab decide again")
-        _require_sound(data)
-        lists = {
-            "cells": [Cell(**c) for c in data["cells"]],
-            "choices": [Choice.of(c) for c in data["choices"]],
-            "probed": [Probed(**p) for p in data["probed"]],
-        }
-        return cls(**(data | lists))
+        choices = [c | {"trials": [_renamed(t, OLD_NAMES) for t in c["trials"]]} for c in data["choices"]]
+        study = fitting(data | {"choices": choices}, cls)
+        study._require_sound()
+        return study
 
-
-def _require_sound(data: dict[str, Any]) -> None:
-    """Raises ValueError for a study whose parts don't fit each other: what stands on it would be nonsense."""
-    items, letters = len(data["items"]), set(LETTERS.values()) | {UNASKED}
-    texts = {"task": ("name", "digest"), "model": ("name",), "made": ("date",)}
-    for part, names in texts.items():
-        if lacking := [n for n in names if not isinstance(data[part].get(n), str)]:
-            raise ValueError(f"{part} has no {lacking[0]}")
-    if not isinstance(data["made"]["machine"]["name"], str):
-        raise ValueError("made names no machine")
-    if len(data["groups"]) != items:
-        raise ValueError(f"{items} items have {len(data['groups'])} groups")
-    if not isinstance(data["settings"].get("seeds", 1), int):
-        raise ValueError("its seeds are no number")
-    for cell in data["cells"]:
-        name = f"a cell of {cell['method']}"
-        if len(cell["outcomes"]) != items or not set(cell["outcomes"]) <= letters:
-            raise ValueError(f"{name} has other outcomes than one known letter for each of {items} items")
-        values = [*cell.get("usage", {}).values(), *(v for part in cell.get("parts", {}).values() for v in part)]
-        if not all(v is None or (isinstance(v, int | float) and math.isfinite(v)) for v in values):
-            raise ValueError(f"{name} has a figure that is no number")
-        if any(len(part) != items for part in cell.get("parts", {}).values()):
-            raise ValueError(f"{name} has parts for other items")
-    for choice in data.get("choices", []):
-        if not 0 <= choice["chosen"] < len(choice["trials"]):
-            raise ValueError(f"the choice of {choice['method']} is none of its trials")
+    def _require_sound(self) -> None:
+        """Raises ValueError for a study whose parts don't fit each other: what stands on it would be nonsense."""
+        items, letters = len(self.items), set(LETTERS.values()) | {UNASKED}
+        named = (("task", self.task, "name"), ("task", self.task, "digest"), ("model", self.model, "name"))
+        for part, held, name in (*named, ("made", self.made, "date")):
+            if not isinstance(held.get(name), str):
+                raise ValueError(f"{part} has no {name}")
+        if not isinstance(self.made["machine"]["name"], str):
+            raise ValueError("made names no machine")
+        if len(self.groups) != items:
+            raise ValueError(f"{items} items have {len(self.groups)} groups")
+        if not isinstance(self.settings.get("seeds"), int):
+            raise ValueError("its seeds are no number")
+        for cell in self.cells:
+            name = f"a cell of {cell.method}"
+            if len(cell.outcomes) != items or not set(cell.outcomes) <= letters:
+                raise ValueError(f"{name} has other outcomes than one known letter for each of {items} items")
+            values = [*cell.usage.values(), *(v for part in cell.parts.values() for v in part)]
+            if not all(v is None or math.isfinite(v) for v in values):
+                raise ValueError(f"{name} has a figure that is no number")
+            if any(len(part) != items for part in cell.parts.values()):
+                raise ValueError(f"{name} has parts for other items")
+        for choice in self.choices:
+            if not 0 <= choice.chosen < len(choice.trials):
+                raise ValueError(f"the choice of {choice.method} is none of its trials")
 
 
 def _without_words(finding: dict[str, Any]) -> dict[str, Any]:

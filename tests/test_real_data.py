@@ -14,8 +14,8 @@ from lab.context.retrieval.search import Searcher, recall_at
 from lab.models.loading import load_model
 from lab.schema import Decoding, Prompt
 from lab.tasks.check import check_task
+from lab.tasks.documents import read_document_folder
 from lab.tasks.importing import import_task
-from lab.tasks.task import read_document_folder
 from lab.weights.base import TrainingData
 from lab.weights.lora import Lora
 from lab.weights.training import encode_pairs, validate

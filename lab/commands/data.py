@@ -78,7 +78,7 @@ def import_(
     evidence: Annotated[
         str | None, typer.Option(help="column with ids of the documents that hold the answer; '' for none")
     ] = None,
-    documents: Annotated[Path | None, typer.Option(help="folder with .md and .txt files")] = None,
+    documents: Annotated[Path | None, typer.Option(help="folder of texts, web pages, PDF and Word files")] = None,
     test: Annotated[str, typer.Option(help="a file of its own for the test split")] = "",
     validation: Annotated[str, typer.Option(help="a file of its own for the validation split")] = "",
     instruction: Annotated[str, typer.Option(help="what the model is told to do")] = "",

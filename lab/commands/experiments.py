@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,7 @@ from lab.commands.options import (
     numbers,
     repeated,
 )
+from lab.files import read_object
 from lab.schema import LabError
 
 
@@ -179,10 +179,7 @@ def _shape(config: str):
     file = path if path.is_file() else path / "config.json"
     if not file.is_file():
         raise LabError(f"{config}: no such file, and no known shape; one of {', '.join(shapes)}")
-    try:
-        return Shape.of(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise LabError(f"{config}: no JSON ({error})") from None
+    return Shape.of(read_object(file))
 
 
 def prices(file: PriceFile = None) -> None:

@@ -10,6 +10,9 @@ import typer
 from lab.commands.options import DEFAULT_MODEL, Device, Embedder, ModelName, Precision, console
 from lab.schema import LabError
 
+MOST_TOKENS = 1e6
+"""Millions of tokens: a trillion is more than any machine that this trains on sees."""
+
 
 def get(
     names: Annotated[list[str] | None, typer.Argument(help="what to bring; without a name, what there is")] = None,
@@ -55,6 +58,8 @@ def pretrain(
 
     if size not in SIZES:
         raise LabError(f"--size {size}: one of {', '.join(SIZES)}")
+    if tokens is not None and not 0 < tokens <= MOST_TOKENS:
+        raise LabError(f"--tokens {tokens:g}: millions of tokens, above 0 and at most {MOST_TOKENS:g}")
     config = SIZES[size] if tokens is None else replace(SIZES[size], tokens=int(tokens * 1e6))
     here = machine(device)
     compiling = compile and can_compile(here)

@@ -39,21 +39,21 @@ class Shape:
     def of(cls, config: dict[str, Any]) -> Shape:
         """From a ``config.json``'s keys; raises LabError naming the first one that is missing."""
 
-        def read(*names: str) -> int:
-            found = next((config[n] for n in names if config.get(n) is not None), None)
+        def read(*names: str, default: int | None = None) -> int:
+            found = next((config[n] for n in names if config.get(n) is not None), default)
             if not isinstance(found, int) or found < 1:
                 raise LabError(f"config.json: {' or '.join(names)} is missing or no positive number")
             return found
 
         hidden, heads = read("hidden_size", "n_embd"), read("num_attention_heads", "n_head")
-        inner = config.get("intermediate_size") or config.get("n_inner") or 4 * hidden
+        inner = read("intermediate_size", "n_inner", default=4 * hidden)
         return cls(
             read("num_hidden_layers", "n_layer"),
             hidden,
             inner,
             heads,
-            config.get("num_key_value_heads") or heads,
-            config.get("head_dim") or hidden // heads,
+            read("num_key_value_heads", default=heads),
+            read("head_dim", default=max(1, hidden // heads)),
             read("vocab_size"),
             bool(config.get("tie_word_embeddings", False)),
             config.get("model_type") not in ("gpt2", "gpt_neox", "phi", "opt", "starcoder2"),

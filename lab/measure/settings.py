@@ -91,8 +91,8 @@ class Settings(Prices):
                 raise LabError(f"{flag} {str(value)[:40]}: a positive number is needed, at most {MOST:g}")
         if self.margin >= 1:
             raise LabError(f"--margin {self.margin:g}: a share of 1 is needed; 0.05 means 5 points")
-        if self.latency_limit_seconds is not None and not self.latency_limit_seconds > 0:
-            raise LabError(f"--latency-limit {self.latency_limit_seconds}: seconds above 0 are needed")
+        if self.latency_limit_seconds is not None and not 0 < self.latency_limit_seconds <= MOST:
+            raise LabError(f"--latency-limit {self.latency_limit_seconds:g}: seconds above 0 are needed")
         if self.forgetting_limit is not None and not 0 <= self.forgetting_limit < 1:
             raise LabError(f"--forgetting-limit {self.forgetting_limit:g}: a share of 1 is needed; 0.05 means 5 points")
         for own in self.by_arm.values():

@@ -27,7 +27,8 @@ class Chat:
 
     def __init__(self, name: str, tokenizer: Any) -> None:
         self.name, self.tokenizer = name, tokenizer
-        self._text([{"role": "user", "content": MARK}])
+        if MARK not in self._text([{"role": "user", "content": MARK}]):
+            raise LabError(f"{name}: its chat template leaves out what the user says")
 
     # What the template can do
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lab.files import folder_revision
@@ -35,14 +38,14 @@ def load_model(name: str, machine: Machine, precision: str = "auto") -> LocalMod
     """
     folder = _folder(name)
     require_loadable(folder)
-    revision, dtype = folder_revision(folder), _number_format(folder, machine, precision)
-    try:
+    dtype = _number_format(folder, machine, precision)
+    with _told(name):
+        revision = folder_revision(folder)
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-        network = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype, trust_remote_code=False, use_safetensors=True
+        network, told = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True
         )
-    except Exception as error:
-        raise LabError(f"--model {name}: can't be loaded: {first_line(error)}") from None
+        _require_whole(folder, network, told)
     # Greedy texts differ between formats as between models: the format is part of what a model is.
     if dtype != torch.float32:
         revision = f"{revision}:{str(dtype).removeprefix('torch.')}"
@@ -51,13 +54,44 @@ def load_model(name: str, machine: Machine, precision: str = "auto") -> LocalMod
             f"--model {name}: its tokenizer has no end token, so no answer could end; set eos_token in {folder}"
             "/tokenizer_config.json"
         )
+    if not isinstance(tokenizer.model_max_length, int | float):
+        raise LabError(f"{folder}/tokenizer_config.json: model_max_length is no number")
     if tokenizer.chat_template:
         revision = f"{revision}:{CONVERSATIONS}"
     network.generation_config.use_cache = True
     shown = Path(name).name if Path(name).is_dir() else name
     network = network.to(machine.device).eval()
     attend_well(network)
-    return LocalModel(shown, network, tokenizer, machine, revision, folder)
+    with _told(name):
+        return LocalModel(shown, network, tokenizer, machine, revision, folder)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Whatever transformers makes of a model folder that isn't right is one line that names the model."""
+    try:
+        yield
+    except LabError:
+        raise
+    except Exception as error:
+        raise LabError(f"--model {name}: can't be loaded: {first_line(error)}") from None
+
+
+def _require_whole(folder: Path, network: PreTrainedModel, told: dict[str, Any]) -> None:
+    """Raise LabError where the configuration and the weights are of two networks: what has no weights in the files
+    would stand at random, and what the configuration has no place for would be left out."""
+    if network.config.num_hidden_layers < 1:
+        raise LabError(f"{folder}/config.json: {network.config.num_hidden_layers} layers; at least 1 is needed")
+    for said, keys in (("no weights for", told["missing_keys"]), ("more weights than its config:", _layers(told))):
+        if keys:
+            raise LabError(
+                f"{folder}: {said} {sorted(keys)[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+            )
+
+
+def _layers(told: dict[str, Any]) -> list[str]:
+    """Weights of blocks that the configuration doesn't have; other extras (a vision tower) are no part of the texts."""
+    return [key for key in told["unexpected_keys"] if re.search(r"\b(layers|h|blocks)\.\d+\.", key)]
 
 
 def _number_format(folder: Path, machine: Machine, precision: str) -> torch.dtype:
@@ -82,5 +116,7 @@ def token_counter(name: str) -> tuple[Callable[[str], int] | None, int | None]:
     folder = folder_of(name)
     if not (folder / "tokenizer.json").exists():
         return None, None
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), int(tokenizer.model_max_length)
+    with _told(name):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        window = int(tokenizer.model_max_length)
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), window

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from lab.files import read_object
 from lab.models.base import ABILITIES, Size
 from lab.models.chat import Chat, holds_special, plain_ids
 from lab.models.choosing import likelihoods
@@ -151,7 +152,7 @@ class LocalModel:
     def pretraining(self) -> dict[str, Any]:
         """The record of its pretraining, where it was made by ``lab pretrain``; empty for every other model."""
         path = self.folder / "pretraining.json" if self.folder else None
-        return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
+        return read_object(path) if path and path.exists() else {}
 
     # Texts and tokens
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from lab.files import HALF
 from lab.schema import LabError, Sample
+from lab.tasks.documents import read_document_folder
 from lab.tasks.scorers import scorer_for, target_reader
 from lab.tasks.shapes import shaped
 from lab.tasks.tables import Table, as_text, read_table, refusal
-from lab.tasks.task import SPLITS, Task, read_document_folder
+from lab.tasks.task import SPLITS, Task
 from lab.tasks.texts import count_words, likeness, normalise
 
 INPUT_NAMES = ("input", "text", "question", "prompt", "query", "message", "sentence", "utterance")

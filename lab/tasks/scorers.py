@@ -6,10 +6,8 @@ where the target has a form (``json``, ``record``).
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +16,7 @@ import regex
 
 from lab.schema import Completion, LabError, Sample, Score
 from lab.tasks.numbers import decimal_of, number_of, numbers_in
+from lab.tasks.own_scorer import own_scorer
 from lab.tasks.task import Task
 from lab.tasks.texts import holds, normalise, stands_in, words
 
@@ -223,12 +222,7 @@ def scorer_for(task: Task, allow_code: bool = False) -> Scorer:
     if ":" in name:
         if not allow_code:
             raise LabError(f"scorer {name}: it would run your own code; say so with --allow-scorer-code")
-        module, _, function = name.partition(":")
-        try:
-            sys.path[:0] = [task.folder, "."]
-            return getattr(importlib.import_module(module), function)
-        except (ImportError, AttributeError) as error:
-            raise LabError(f"scorer {name}: {error}") from None
+        return own_scorer(name, task.folder)
     raise LabError(
         f"{task.folder}/task.toml: unknown scorer {name!r}; one of {', '.join([*PLAIN, *BY_TASK])} or module:function"
     )

@@ -16,9 +16,9 @@ from typing import Any
 
 from lab.files import digest, read_jsonl, require_file, write_jsonl
 from lab.schema import Document, LabError, Sample, first_line
+from lab.tasks.documents import read_documents
 from lab.tasks.texts import UNSPACED, normalise
 
-DOCUMENT_KINDS = (".md", ".txt")
 SPLITS = ("train", "validation", "test")
 SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept", "choices"}
 
@@ -213,14 +213,21 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         raise LabError(f"{path}: {first_line(error) or 'nested too deeply'}") from None
     if not isinstance(settings.get("name", ""), str):
         raise LabError(f"{path}: name must be text, in quotes")
-    if beyond := next(
-        (k for k, v in settings.items() if not isinstance(v, str | bool | int | float | list | dict)), None
-    ):
+    if beyond := next((name for name, value in settings.items() if not _is_plain(value)), None):
         raise LabError(f"{path}: {beyond} must be text, in quotes (a date is none)")
     for key in ("instruction", "scorer"):
         if not isinstance(settings.get(key), str):
             raise LabError(f"{path}: {key} is missing or no text")
     return settings
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON can hold a value of a TOML file; dates and times it can't."""
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True
 
 
 def read_samples(path: Path) -> list[Sample]:
@@ -263,64 +270,6 @@ def read_samples(path: Path) -> list[Sample]:
     if not samples:
         raise LabError(f"{path}: the file has no rows")
     return samples
-
-
-def read_documents(folder: Path) -> list[Document]:
-    """``documents.jsonl`` ({"id", "text", "title"?}) or ``documents/**/*.md|.txt``;
-    an empty list where there are none."""
-    path, directory = folder / "documents.jsonl", folder / "documents"
-    documents: list[Document] = []
-    if path.exists():
-        for number, row in read_jsonl(path):
-            if not isinstance(row.get("id"), str) or not isinstance(row.get("text"), str) or not row["text"].strip():
-                raise LabError(f"{path}, line {number}: a document needs an id and a text that isn't empty")
-            documents.append(Document(row["id"], row["text"], str(row.get("title") or "")))
-    elif directory.is_dir():
-        documents = read_document_folder(directory)
-    ids = [d.id for d in documents]
-    if len(set(ids)) != len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise LabError(f"{path}: document id {twice!r} stands twice; ids must differ")
-    return documents
-
-
-def read_document_folder(directory: Path, left_out: list[str] | None = None) -> list[Document]:
-    """Every .md and .txt file below a folder; its path is its id, its first line its title.
-
-    Hidden files and folders are not read. What else is ``left_out`` (other kinds of files, empty ones) is added to that
-    list in words.
-    """
-    files = sorted(p for p in directory.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(directory)))
-    read = [p for p in files if p.suffix.lower() in DOCUMENT_KINDS]
-    others = Counter(p.suffix.lower() or "no ending" for p in files if p.suffix.lower() not in DOCUMENT_KINDS)
-    documents, empty = [], 0
-    for file in read:
-        try:
-            text = file.read_text(encoding="utf-8-sig").strip()
-        except UnicodeDecodeError:
-            raise LabError(f"{file}: not UTF-8 text; save it as UTF-8") from None
-        empty += not text
-        if text:
-            first = text.splitlines()[0].lstrip("# ").strip()
-            documents.append(Document(str(file.relative_to(directory)), text, first if len(first) <= 100 else ""))
-    told = [f"{count} {kind}" for kind, count in sorted(others.items())] + ([f"{empty} empty"] if empty else [])
-    if not documents:
-        found = f" ({', '.join(told)})" if told else ""
-        raise LabError(f"{directory}: no .md or .txt file with a text in it{found}")
-    if left_out is not None and told:
-        left_out.append(f"documents left out: {', '.join(told)} (.md and .txt are read)")
-    return documents
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def document_text(document: Document) -> str:
-    """What every arm reads of a document: the title's line, unless the text begins with it, and the text."""
-    if not document.title or document.text.lstrip("# \n").startswith(document.title):
-        return document.text
-    return f"{document.title}\n{document.text}"
 
 
 def _refuse_duplicate_ids(folder: Path, splits: dict[str, list[Sample]]) -> None:

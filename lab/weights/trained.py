@@ -21,7 +21,7 @@ from lab.models.base import Size
 from lab.models.likelihood import Logits
 from lab.models.local import LocalModel
 from lab.schema import LabError, Prompt
-from lab.tasks.task import document_text
+from lab.tasks.documents import document_text
 from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import DECAYS, Schedule, encode_documents, encode_pairs, train
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.schema import LabError
+from lab.files import require_file
+from lab.schema import LabError, first_line
 from lab.world import documents as build
 from lab.world.documents import ENGLISH, Piece
 from lab.world.names import NameMaker
@@ -65,8 +66,15 @@ def read_english(path: Path | None) -> tuple[list[str], list[str]]:
         raise LabError(
             f"{path}: no such text file; name one with --text, or --text none to pretrain on the generated world alone"
         )
-    raw = gzip.open(path, "rt", encoding="utf-8").read() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+    require_file(path)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            raw = file.read().decode("utf-8-sig")
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+        raise LabError(f"{path}: not readable as UTF-8 text ({first_line(error)})") from None
     texts = [t.strip() for t in raw.split("\f") if t.strip()]
+    if len(texts) < 2:
+        raise LabError(f"{path}: {len(texts)} documents; at least 2 are needed, with form feeds between them")
     return [t for i, t in enumerate(texts) if i % HELD_OUT_ENGLISH], texts[::HELD_OUT_ENGLISH]
 
 

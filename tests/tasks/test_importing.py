@@ -247,12 +247,15 @@ def test_targets_that_nobody_can_match_are_refused_with_their_line(tmp_path):
 def test_documents_that_are_not_read_are_counted_by_kind(tmp_path):
     docs = tmp_path / "docs"
     (docs / ".git").mkdir(parents=True)
-    for name in ("a.md", "b.txt", "c.pdf", "d.html", "e.pdf", ".hidden.md", ".git/x.md", "noending"):
+    for name in ("a.md", "b.txt", "c.png", "d.pptx", "e.png", ".hidden.md", ".git/x.md", "noending"):
         (docs / name).write_text("Some text.")
     (docs / "blank.txt").write_text(" \n")
     found = import_task(written(tmp_path, "t.csv", table_of()), name="t", documents=docs)
     assert [d.id for d in found.task.documents] == ["a.md", "b.txt"]
-    assert found.notes == ["documents left out: 1 .html, 2 .pdf, 1 no ending, 1 empty (.md and .txt are read)"]
+    assert found.notes == [
+        "documents left out: 2 .png, 1 .pptx, 1 no ending, 1 without a text (scanned pages have none) "
+        "(.md, .txt, .html, .htm, .pdf, .docx are read)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from lab.schema import Document, LabError, Passage
-from lab.tasks.task import document_text
+from lab.tasks.documents import document_text
 from lab.tasks.texts import UNSPACED
 
 TOKEN = re.compile(r"\w+|[^\w\s]")

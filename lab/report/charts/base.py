@@ -9,7 +9,9 @@ page is not written where a field that it draws is in no row::
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -182,4 +184,6 @@ def svg(chart: alt.LayerChart | alt.FacetChart, width: int = 640) -> str:
     import vl_convert
 
     sized = chart if isinstance(chart, alt.FacetChart) else chart.properties(width=width)
-    return vl_convert.vegalite_to_svg(sized.configure(background="white").to_dict())
+    spec = json.dumps(sized.configure(background="white").to_dict())
+    # A control character is none in XML, and ends the converter with the whole process.
+    return vl_convert.vegalite_to_svg(re.sub(r"(?<!\\)\\u00[01][0-9a-f]", "\N{REPLACEMENT CHARACTER}", spec))
