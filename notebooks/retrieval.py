@@ -76,7 +76,7 @@ def _(embedder, pick_task, store):
     @lru_cache(maxsize=16)
     def search_over(tokens, name):
         passages = chunk_documents(task.documents, tokens, min(20, tokens // 4))
-        return Searcher([p.text for p in passages], name, tools), passages
+        return Searcher([p.text for p in passages], name, tools, task.asks_singles), passages
 
     return search_over, task
 

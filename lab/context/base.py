@@ -80,6 +80,10 @@ class Offer:
     """What recipes of trained weights are made for; None where they are fixed."""
 
 
+BY_WORDS = ("lexical", "hybrid")
+"""Ways of searching in which words are compared."""
+
+
 @dataclass(frozen=True)
 class Context(ABC):
     """Settings of one context; frozen, comparable, and all of it goes into the key."""

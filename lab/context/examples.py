@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Self
 
-from lab.context.base import Context, Fitted, Offer, Tools, without_group
+from lab.context.base import BY_WORDS, Context, Fitted, Offer, Tools, without_group
 from lab.schema import WORDINGS, Prompt, Sample
 from lab.tasks.task import Task
 
@@ -86,11 +86,17 @@ class NearestExamples(Context):
         ways = [(5, "lexical"), (12, "hybrid")] if looks < 4 else product(COUNTS, ("lexical", "hybrid"))
         return tuple(replace(self, k=k, mode=m) for k, m in ways)[:looks]
 
+    def digest_parts(self, task: Task, tools: Tools) -> dict[str, Any]:
+        """Single letters were not searched for before: what was stored of tasks that ask with them is not found."""
+        parts = super().digest_parts(task, tools)
+        return parts | ({"words": "single ones too"} if task.asks_singles and self.mode in BY_WORDS else {})
+
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Index the inputs of the train split."""
         from lab.context.retrieval.search import Searcher
 
-        return _Nearest(self, task, Searcher([s.input for s in task.train], self.mode, tools))
+        searcher = Searcher([s.input for s in task.train], self.mode, tools, task.asks_singles)
+        return _Nearest(self, task, searcher)
 
 
 class _Nearest(Fitted):

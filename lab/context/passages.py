@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Self
 
-from lab.context.base import Context, Fitted, Offer, Tools, without_group
+from lab.context.base import BY_WORDS, Context, Fitted, Offer, Tools, without_group
 from lab.context.examples import spread
 from lab.context.retrieval.chunking import chunk_documents
 from lab.schema import LabError, Passage, Prompt, Sample
@@ -90,8 +90,10 @@ class Passages(Context):
         return chunk_documents(task.documents, self.chunk_tokens, self.overlap_tokens)
 
     def digest_parts(self, task: Task, tools: Tools) -> dict[str, Any]:
-        """Documents in a script without spaces were cut otherwise before: what was stored of them is not found."""
+        """Documents in a script without spaces were cut otherwise before, and single letters not searched for: what was
+        stored of such tasks is not found."""
         parts = super().digest_parts(task, tools)
+        parts |= {"words": "single ones too"} if task.asks_singles and self.mode in BY_WORDS else {}
         return parts | ({"passages": "by letters"} if task.is_unspaced else {})
 
     def require(self, task: Task) -> None:
@@ -115,7 +117,7 @@ class _Retrieved(Fitted):
         if not context.is_control:
             from lab.context.retrieval.search import Searcher
 
-            self._searcher = Searcher([p.text for p in self.passages], context.mode, tools)
+            self._searcher = Searcher([p.text for p in self.passages], context.mode, tools, task.asks_singles)
             self.index_seconds = self._searcher.index_seconds
         self._by_document: dict[str, list[Passage]] = {}
         for passage in self.passages:

@@ -229,6 +229,7 @@ class Bench:
     def training_usage(self, adaptation: str) -> dict[str, float]:
         """Totals of a training and of the reading before it."""
         totals = dict.fromkeys(("training_seconds", "stage_seconds", "training_tokens", "training_steps"), 0.0)
+        totals["training_left_out"] = 0.0
         totals["training_peak_bytes"], kind = 0.0, "training_seconds"
         while adaptation:
             record = self._record(adaptation)
@@ -236,6 +237,7 @@ class Bench:
             totals[kind] += log["seconds"]
             totals["training_tokens"] += log["trained_tokens"]
             totals["training_steps"] += log["steps"]
+            totals["training_left_out"] += log.get("left_out", 0)
             totals["training_peak_bytes"] = max(totals["training_peak_bytes"], log.get("peak_bytes", 0))
             totals.setdefault("trained_parameters", log["trained_parameters"])
             totals.setdefault("optimizer_bytes", log.get("optimizer_bytes", 0))

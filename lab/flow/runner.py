@@ -318,9 +318,10 @@ def add_piece(
 
 
 def _request_usage(completions: Sequence[Completion], result: dict[str, Any]) -> dict[str, float]:
-    """Means a request, with medians of requests alone."""
+    """Means a request, with medians of requests alone; an item too long to be asked makes no request cheaper."""
     counts = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
-    usage = {name: float(np.mean([getattr(c.usage, name) for c in completions])) for name in counts}
+    asked = [c.usage for c in completions if not c.error] or [c.usage for c in completions]
+    usage = {name: float(np.mean([getattr(u, name) for u in asked])) for name in counts}
     alone, beside = result.get("latencies", []), result.get("side_latencies", [])
     stored = ("context_seconds", "index_seconds", "retrieval_seconds", "peak_bytes")
     return (

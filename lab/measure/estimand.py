@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from lab.measure import left_out
 from lab.measure.arms import Arm
 from lab.measure.statistics import CONFIDENCE, Comparison, wilson
 from lab.measure.words import percent, points
@@ -68,9 +69,14 @@ def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
         for c in a.cells
         if c.failed
     ]
+    unfitted = [text for a in arms if (text := left_out.words(a))]
     if seeds < 2:
-        return [*raced, *failed]
-    told = [*raced, f"Accuracies are means over {seeds} draws of the training sample, for arms that learn from one."]
+        return [*raced, *failed, *unfitted]
+    told = [
+        *raced,
+        *unfitted,
+        f"Accuracies are means over {seeds} draws of the training sample, for arms that learn from one.",
+    ]
     live = [(a, found) for a in arms if a.cells[0].adaptation and (found := live_of(a))]
     if live:
         each = "; ".join(

@@ -14,6 +14,7 @@ from itertools import combinations
 from statistics import stdev, variance
 from typing import Any
 
+from lab.measure import left_out
 from lab.measure.advice import Extension, extensions, foreseen, moves_of_arms
 from lab.measure.arms import Arm, arms_at
 from lab.measure.cost import Used
@@ -85,6 +86,8 @@ class ArmEvidence:
     """Median of one request alone with the adapter beside the weights; 0 where there is none."""
     update_seconds: float = 0.0
     """To take in changed documents: indexing again, and training again where they were studied."""
+    left_out: str = ""
+    """What of it did not fit the model's window, in a sentence; empty where everything did."""
     labels: int = 0
     reads_documents: bool = False
     changes_weights: bool = False
@@ -276,6 +279,7 @@ def _arm(study: Study, arm: Arm, best: Arm, timing: float, size: int | None) -> 
         latency_p95_seconds=arm.usage("latency_p95_seconds"),
         side_latency_seconds=arm.usage("side_latency_seconds"),
         update_seconds=_update_seconds(arm),
+        left_out=left_out.words(arm),
         labels=own.size or 0,
         reads_documents=own.needs_documents or bool(own.stage),
         changes_weights=bool(own.adaptation),

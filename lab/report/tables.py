@@ -55,6 +55,7 @@ def cost_table(decision: Decision) -> list[dict[str, Any]]:
             "training_peak": a.training_peak_bytes,
             "peak": a.peak_bytes,
             "parameters": a.trained_parameters,
+            "left_out": a.left_out,
         }
         for a in decision.arms
     ]

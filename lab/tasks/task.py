@@ -17,7 +17,7 @@ from typing import Any
 from lab.files import digest, read_jsonl, require_file, write_jsonl
 from lab.schema import Document, LabError, Sample, first_line
 from lab.tasks.documents import read_documents
-from lab.tasks.texts import UNSPACED, normalise
+from lab.tasks.texts import SINGLE_NAME, UNSPACED, normalise
 
 SPLITS = ("train", "validation", "test")
 SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept", "choices"}
@@ -71,6 +71,12 @@ class Task:
     def is_unspaced(self) -> bool:
         """Whether a document is in a script without spaces."""
         return any(UNSPACED.search(d.text) for d in self.documents)
+
+    @cached_property
+    def asks_singles(self) -> bool:
+        """Whether a question holds a single letter or digit that names something: ``C``, ``C++``, plan ``B``, step
+        ``5``; the words A and I are none."""
+        return any(SINGLE_NAME.search(s.input) for s in (*self.labelled, *self.test))
 
     @cached_property
     def documents_digest(self) -> str:

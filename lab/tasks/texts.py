@@ -19,6 +19,8 @@ KEPT = 2**16
 STOPS = ".。．。।"
 ARTICLES = ("a", "an", "the")
 MINUS = "-−"
+SINGLE_NAME = re.compile(r"(?<![\w'’])(?![AI](?![+#]))[0-9A-Z](?![\w'’])")
+"""A capital letter or a digit by itself."""
 UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 """Letters of scripts that put no space between words, or none before a particle (Thai, Lao, Burmese, Khmer, Japanese,
 Chinese, Korean)."""

@@ -44,6 +44,8 @@ class TrainingLog:
     general_tokens: int = 0
     """Those of general texts among them."""
     target_tokens: int = 0
+    left_out: int = 0
+    """Training items that don't fit the model's window."""
     seconds: float = 0.0
     trained_parameters: int = 0
     optimizer_bytes: int = 0

@@ -121,10 +121,8 @@ class Trained(Weights):
             items = encode_documents(model, [document_text(d) for d in data.documents])
             validation, what = [], f"{self.name} study"
         else:
-            items, validation = (
-                encode_pairs(model, self._taught(data.pairs, seed)),
-                encode_pairs(model, data.validation),
-            )
+            pairs = self._taught(data.pairs, seed)
+            items, validation = encode_pairs(model, pairs), encode_pairs(model, data.validation)
             what = f"{self.name}{self.says}, rate {self.learning_rate:g}"
         general = encode_documents(model, list(data.general)) if self.needs_general else []
         if self.needs_general and not general:
@@ -149,6 +147,7 @@ class Trained(Weights):
                 base,
                 pause_after,
             )
+            log.left_out = 0 if self.study_epochs else len(pairs) - len(items)
             self.keep(model, network, log, folder)
         return log
 

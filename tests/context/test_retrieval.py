@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lab.context.base import Tools
+from lab.context.examples import NearestExamples
+from lab.context.passages import Passages
 from lab.context.retrieval.chunking import chunk_document, count, sentences
 from lab.context.retrieval.embedding import load_embedder
 from lab.context.retrieval.search import DenseIndex, LexicalIndex, Searcher, fuse, index_kind, recall_at
 from lab.schema import Document, LabError
+from lab.tasks.task import SPLITS
+from tests.conftest import make_task
 
 
 def test_sentences_split_at_borders_and_lines():
@@ -170,3 +175,33 @@ def test_words_are_found_in_scripts_without_spaces():
     assert index.search(["xyz"], 2) == [[]]
     korean = LexicalIndex(["서울은 크다", "부산은 바다에 있다"])
     assert korean.search(["부산에는 무엇이 있나"], 1)[0][0][0] == 1
+
+
+def test_single_letters_and_digits_are_words_where_questions_ask_with_them(tmp_path):
+    texts = [
+        "Use C for the kernel.",
+        "Use C++ for the editor.",
+        "Use C# for the shop.",
+        "I don't use a plan 5, it's 6.",
+    ]
+    index = LexicalIndex(texts, singles=True)
+    asked = ["Where is C++?", "What is in C#", "C?", "Is there a 5", "a I t s"]
+    assert [[i for i, _ in hits] for hits in index.search(asked, 1)] == [[1], [2], [0], [3], []]
+    assert LexicalIndex(texts).search(["C?"], 1) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("question", "asks"),
+    [("Is it C?", True), ("Plan B", True), ("step 5 of 6", True), ("C++", True), ("A+ or not", True)]
+    + [("Am I a king? It's A day", False), ("in 2024 or 3.5 km", True), ("USA, NATO", False), ("x and y", False)],
+)
+def test_results_of_other_tasks_keep_their_keys(question, asks):
+    made, tools = make_task(12), Tools()
+    named = {s: tuple(replace(x, input="Where does she live?") for x in made.split(s)) for s in SPLITS}
+    task = replace(made, **named)
+    plain = {c: c.digest_parts(task, tools) for c in (Passages(mode="lexical"), NearestExamples(mode="hybrid"))}
+    asking = replace(task, test=(replace(task.test[0], input=question), *task.test[1:]))
+    assert asking.asks_singles is asks
+    for context, parts in plain.items():
+        assert ("words" in context.digest_parts(asking, tools)) is asks and "words" not in parts
+    assert "words" not in Passages(mode="dense").digest_parts(asking, tools)

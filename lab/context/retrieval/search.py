@@ -45,6 +45,10 @@ FUSION_CONSTANT = 60
 FUSION_DEPTH = 50
 RUN = re.compile(f"{UNSPACED.pattern}+")
 """Letters that are written without spaces between words."""
+WORDS = r"(?u)\b\w\w+\b"
+"""What bm25s takes for a word: two letters or more."""
+WITH_SINGLES = rf"{WORDS}|(?<![\w'’])(?![ai](?![+#]))[^\W_][+#]*(?![\w'’])"
+"""Single letters and digits as well, with the signs behind them."""
 
 Hits = list[tuple[int, float]]
 
@@ -92,25 +96,27 @@ def paired(text: str) -> str:
 
 
 class LexicalIndex:
-    """BM25 over lower-case words (pairs of letters where a script has no spaces) without English stop words."""
+    """BM25 over lower-case words (pairs of letters where a script has no spaces) without English stop words; with
+    ``singles`` single letters and digits are words too, but for what an apostrophe leaves and the words a and I."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.size = len(texts)
+    def __init__(self, texts: Sequence[str], singles: bool = False) -> None:
+        self.size, self.pattern = len(texts), WITH_SINGLES if singles else WORDS
         self.index = bm25s.BM25()
         self.index.index(self._tokens(texts), show_progress=False)
 
-    @staticmethod
-    def _tokens(texts: Sequence[str]):
+    def _tokens(self, texts: Sequence[str]):
         # The marker keeps the vocabulary from being empty where every word is a stop word.
         marked = [f"{paired(t)} zzmarker" for t in texts]
-        return bm25s.tokenize(marked, stopwords="en", show_progress=False)
+        return bm25s.tokenize(marked, stopwords="en", token_pattern=self.pattern, show_progress=False)
 
     def search(self, queries: Sequence[str], k: int) -> list[Hits]:
         """The ``k`` best of each query, with BM25 scores; texts that share no word with the query are left out."""
         if not queries:
             return []
         asked = [paired(q) for q in queries]
-        tokens = bm25s.tokenize(asked, stopwords="en", show_progress=False, return_ids=False)
+        tokens = bm25s.tokenize(
+            asked, stopwords="en", token_pattern=self.pattern, show_progress=False, return_ids=False
+        )
         indices, scores = self.index.retrieve(
             tokens, k=min(k, self.size), show_progress=False, backend_selection="numpy"
         )
@@ -128,9 +134,9 @@ def fuse(rankings: Sequence[Hits], k: int) -> Hits:
 
 
 class Searcher:
-    """One list of texts, searched in one mode."""
+    """One list of texts, searched in one mode; ``singles`` as for the lexical index."""
 
-    def __init__(self, texts: Sequence[str], mode: str, tools: Tools) -> None:
+    def __init__(self, texts: Sequence[str], mode: str, tools: Tools, singles: bool = False) -> None:
         if mode not in ("dense", "lexical", "hybrid"):
             raise LabError(f"unknown retrieval mode {mode!r}; one of dense, lexical, hybrid")
         self.texts, self.mode, self.tools = list(texts), mode, tools
@@ -144,7 +150,7 @@ class Searcher:
             self.index_seconds += embedding_seconds + time.perf_counter() - started
         if mode != "dense":
             started = time.perf_counter()
-            self.lexical = LexicalIndex(self.texts)
+            self.lexical = LexicalIndex(self.texts, singles)
             self.index_seconds += time.perf_counter() - started
 
     def search(self, queries: Sequence[str], k: int) -> list[Hits]:
