@@ -20,6 +20,7 @@ with app.setup(hide_code=True):
     from lab.live.shelf import Shelf
     from lab.report.words import escaped
     from lab.store import Store
+    from lab.store.listing import listed
 
 
 @app.cell(hide_code=True)
@@ -75,10 +76,10 @@ def _():
 @app.cell(hide_code=True)
 def _(store):
     kinds = {}
-    for entry in store.entries():
-        kinds.setdefault(entry.kind, [0, 0, 0])
-        kinds[entry.kind][0 if not entry.committed else 1] += 1
-        kinds[entry.kind][2] += entry.damaged
+    for row in listed(store):
+        kinds.setdefault(row.kind, [0, 0, 0])
+        kinds[row.kind][0 if not row.committed else 1] += 1
+        kinds[row.kind][2] += not row.readable
     stored = [
         {"kind": kind, "own": own, "committed": committed, "damaged": damaged}
         for kind, (own, committed, damaged) in kinds.items()

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from lab.store import Store
     from lab.study import Study
 
+NEWEST = 50
+"""Results that a list shows where not all are asked for."""
+
 
 @with_settings
 def report(
@@ -69,25 +72,30 @@ def open_(
     port: Annotated[int, typer.Option(help="0 takes any that is free")] = 2718,
 ) -> None:
     """Serve the notebooks on 127.0.0.1 and print the address."""
+    import secrets
     import subprocess
 
     from lab.live.pages import NOTEBOOKS, PAGES, address, notebook_file
-    from lab.live.serve import HOST, edit_command, free_port, serve
+    from lab.live.serve import HOST, TOKEN, edit_command, free_port, serve
 
     for page in PAGES:
         notebook_file(page)
     port = free_port(port)
     if edit:
         raise SystemExit(subprocess.call(edit_command(NOTEBOOKS, port)))
-    console.print(f"http://{HOST}:{port}{address(PAGES[0])}", soft_wrap=True)
+    token = secrets.token_urlsafe(16)
+    console.print(f"http://{HOST}:{port}{address(PAGES[0])}?{TOKEN}={token}", soft_wrap=True)
     console.print("Ctrl-C ends it; runs that were started go on.")
-    serve(port)
+    serve(port, token)
 
 
-def runs() -> None:
-    """List what is stored: studies first, then every result."""
+def runs(
+    every: Annotated[bool, typer.Option("--all", help="every result, not only the newest")] = False,
+) -> None:
+    """List what is stored: studies first, then results, damaged ones and the newest ahead."""
     from lab.live.shelf import Shelf
     from lab.store import Store
+    from lab.store.listing import listed
 
     store = Store()
     shelf = Shelf.read(store)
@@ -98,29 +106,17 @@ def runs() -> None:
         console.print(line, soft_wrap=True)
     for text in shelf.damaged:
         console.print(f"damaged  {text}", soft_wrap=True)
+    found = listed(store)
+    whole = sorted((r for r in found if r.readable), key=lambda r: r.date, reverse=True)
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "key", "what", "seconds", "made", "where"):
         table.add_column(column)
-    whole = 0
-    for entry in store.entries():
-        where = "committed" if entry.committed else "own"
-        if not entry.readable:
-            table.add_row(entry.kind, entry.key[:12], "damaged", "", "", where)
-            continue
-        whole += 1
-        made = entry.record["made"]
-        seconds, date = f"{made.get('seconds', 0):.1f}", made["date"][:16]
-        table.add_row(entry.kind, entry.key[:12], _what(entry.record), seconds, date, where)
+    for row in [r for r in found if not r.readable] + (whole if every else whole[:NEWEST]):
+        made = (row.says, f"{row.seconds:.1f}", row.date) if row.readable else ("damaged", "", "")
+        table.add_row(row.kind, row.key[:12], *made, "committed" if row.committed else "own")
     console.print(table)
-    console.print(f"{whole} results in {store.home} and committed studies", soft_wrap=True)
-
-
-def _what(record: dict) -> str:
-    """What a result is of, in a few words."""
-    what = record["what"]
-    parts = (what.get(k) for k in ("context", "weights"))
-    words = what.get("probe") or " ".join(str(p.get("name", "")) for p in parts if isinstance(p, dict))
-    return words + (f" {record['result'].get('split', '')}" if record["kind"] == "evaluation" else "")
+    shown = "" if every or len(whole) <= NEWEST else f"; the newest {NEWEST} are listed, lab runs --all lists every one"
+    console.print(f"{len(whole):,} results in {store.home} and committed studies{shown}", soft_wrap=True)
 
 
 def keep(

@@ -10,6 +10,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab.store.listing import listed
 from lab.tasks.task import Task
 
 
@@ -26,13 +27,8 @@ def count_test_looks(store, study) -> int:
     """How many specs have been completed on exactly these test items, ever, in this store,
     and how often a person looked: each is a look."""
     keys = {c.evaluation for c in study.cells if c.evaluation}
-    wanted = {
-        e.record["what"]["items"] for e in store.entries() if e.kind == "evaluation" and not e.damaged and e.key in keys
-    }
+    evaluations = [row for row in listed(store) if row.kind == "evaluation" and row.items]
+    wanted = {row.items for row in evaluations if row.key in keys}
     people = store.home / "looks" / f"{study.task['digest'][:16]}.jsonl"
-    specs = {
-        e.key
-        for e in store.entries()
-        if e.kind == "evaluation" and not e.damaged and e.record["what"].get("items") in wanted
-    }
+    specs = {row.key for row in evaluations if row.items in wanted}
     return len(specs) + (len(people.read_text(encoding="utf-8").splitlines()) if people.exists() else 0)

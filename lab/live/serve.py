@@ -2,50 +2,85 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from lab.live.pages import PAGES, address, notebook_file
 from lab.schema import LabError
 
 HOST = "127.0.0.1"
+TOKEN = "access_token"
+"""Name of the query's field and of the cookie that say who may ask."""
 
 
-def build_app():
-    """The ASGI application with every page."""
+def build_app(token: str):
+    """The ASGI application with every page, for those who know the ``token``."""
     import marimo
 
     server = marimo.create_asgi_app(quiet=True, include_code=False)
     for page in reversed(PAGES):
         server = server.with_app(path="" if page.name == "start" else address(page), root=str(notebook_file(page)))
-    return LocalOnly(server.build())
+    return LocalOnly(server.build(), token)
 
 
 class LocalOnly:
-    """Lets through what this machine's own pages ask, so that a website in another tab can't drive the lab.
+    """Lets through what this person's own pages ask, so that neither a website in another tab nor another user of the
+    machine can drive the lab.
 
-    Browsers tell the asking page's origin and the host they believe to talk to; both must be local.
+    Browsers tell the asking page's origin and the host they believe to talk to; both must be local. The address that
+    was printed holds the token, which a cookie keeps from then on; cookies of all ports lie together, so its name has
+    the port.
     """
 
-    def __init__(self, inner) -> None:
-        self.inner = inner
+    def __init__(self, inner, token: str) -> None:
+        self.inner, self.token = inner, token
 
     async def __call__(self, scope, receive, send) -> None:
-        """ASGI: refuse with 403 (or close the socket) where origin or host is foreign."""
-        if scope["type"] in ("http", "websocket"):
-            headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-            host, origin = headers.get("host", ""), headers.get("origin", "")
-            if not is_local(f"//{host}") or (origin and (not is_local(origin) or urlsplit(origin).netloc != host)):
-                if scope["type"] == "websocket":
-                    await send({"type": "websocket.close", "code": 4403})
-                else:
-                    await send(
-                        {"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]}
-                    )
-                    await send({"type": "http.response.body", "body": b"only pages of this machine may ask"})
-                return
-        await self.inner(scope, receive, send)
+        """ASGI: refuse with 403 (or close the socket) where origin or host is foreign, or the token isn't known."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.inner(scope, receive, send)
+            return
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        host, origin = headers.get("host", ""), headers.get("origin", "")
+        if not is_local(f"//{host}") or (origin and (not is_local(origin) or urlsplit(origin).netloc != host)):
+            await self._refuse(scope, send, "only pages of this machine may ask")
+            return
+        cookie = f"{TOKEN}_{urlsplit(f'//{host}').port or 80}"
+        if self._is_known(cookies_of(headers.get("cookie", "")).get(cookie, "")):
+            await self.inner(scope, receive, send)
+            return
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        if scope["type"] == "websocket" or not self._is_known(query.pop(TOKEN, "")):
+            await self._refuse(scope, send, "open the address that lab open has printed: it holds what lets you in")
+            return
+        to = quote(scope["path"]) + (f"?{urlencode(query)}" if query else "")
+        kept = f"{cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 303,
+                # A path that begins with two slashes would be another host.
+                "headers": [(b"location", f"/{to.lstrip('/')}".encode()), (b"set-cookie", kept.encode())],
+            }
+        )
+        await send({"type": "http.response.body", "body": b""})
+
+    def _is_known(self, token: str) -> bool:
+        return secrets.compare_digest(token.encode(), self.token.encode())
+
+    async def _refuse(self, scope, send, why: str) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4403})
+            return
+        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": why.encode()})
+
+
+def cookies_of(header: str) -> dict[str, str]:
+    """Name and value of every cookie."""
+    return dict(part.strip().split("=", 1) for part in header.split(";") if "=" in part)
 
 
 def is_local(address: str) -> bool:
@@ -63,11 +98,11 @@ def free_port(wanted: int) -> int:
         return probe.getsockname()[1]
 
 
-def serve(port: int) -> None:
-    """Serve until interrupted."""
+def serve(port: int, token: str) -> None:
+    """Serve until interrupted, those who know the ``token``."""
     import uvicorn
 
-    uvicorn.run(build_app(), host=HOST, port=port, log_level="warning")
+    uvicorn.run(build_app(token), host=HOST, port=port, log_level="warning")
 
 
 def edit_command(folder: Path, port: int) -> list[str]:

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def made_why() -> Why:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """(address, folder) of ``lab open`` on a free port, with a toy task and one damaged study."""
+    """(what gives a page's address, folder) of ``lab open`` on a free port, with a toy task and one damaged study."""
     folder = tmp_path_factory.mktemp("desk")
     write_task(make_task(400, documents=False), folder / "toy")
     task = load_task(folder / "toy")
@@ -217,18 +218,18 @@ def served(tmp_path_factory):
         env=os.environ | {"LAB_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"},
     )
     try:
-        address = ""
         for _ in range(240):
-            found = re.search(r"http://127\.0\.0\.1:\d+", (folder / "server.log").read_text())
+            found = re.search(r"(http://127\.0\.0\.1:\d+)/\?(access_token=\S+)", (folder / "server.log").read_text())
             if found:
-                address = found.group()
                 try:
-                    urllib.request.urlopen(address, timeout=2).read()
+                    urllib.request.urlopen(found[1], timeout=2)
+                except urllib.error.HTTPError as refused:
+                    assert refused.code == 403
                     break
                 except OSError:
                     pass
             time.sleep(0.25)
-        yield address, folder
+        yield lambda page: f"{found[1]}{page}?{found[2]}", folder
     finally:
         server.terminate()
         server.wait(20)
@@ -238,7 +239,7 @@ def served(tmp_path_factory):
 def open_decide(served, watch, script="", **options):
     page = watch(**options).page
     page.add_init_script(script)
-    page.goto(f"{served[0]}/decide")
+    page.goto(served[0]("/decide"))
     page.get_by_label("Task").wait_for(timeout=60_000)
     page.get_by_label("Task").select_option("toy")
     page.get_by_text("Take lora r16").first.wait_for(timeout=30_000)
@@ -274,7 +275,7 @@ def test_every_notebook_runs_as_a_script(path, tmp_path):
 
 def test_the_start_page_says_what_there_is(served, watch):
     page = watch().page
-    page.goto(served[0])
+    page.goto(served[0]("/"))
     page.get_by_role("heading", name="What is measured").wait_for(timeout=60_000)
     page.get_by_text("toy", exact=True).first.wait_for()
     assert page.get_by_text("damaged study").count() == 1
@@ -320,7 +321,7 @@ def test_a_run_can_be_stopped_and_a_second_tab_sees_it(served, watch):
 
 def test_an_upload_is_checked_and_saved(served, watch, tmp_path):
     page = watch().page
-    page.goto(f"{served[0]}/your_task")
+    page.goto(served[0]("/your_task"))
     page.get_by_text("Waiting for a table").wait_for(timeout=60_000)
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"input": "a", "target": "b"}\n{oops\n')
@@ -345,7 +346,7 @@ def test_an_upload_is_checked_and_saved(served, watch, tmp_path):
 
 def test_a_question_is_searched(served, watch):
     page = watch().page
-    page.goto(f"{served[0]}/retrieval")
+    page.goto(served[0]("/retrieval"))
     page.get_by_text("A labelled question").wait_for(timeout=60_000)
     picker = page.get_by_label("A labelled question")
     picker.select_option(index=1)
@@ -424,7 +425,7 @@ def test_weights_that_serve_others_have_a_limit(served, watch):
 
 def test_costs_follow_the_prices(served, watch):
     page = watch().page
-    page.goto(f"{served[0]}/cost")
+    page.goto(served[0]("/cost"))
     page.get_by_role("heading", name="Dollars a month by volume").wait_for(timeout=60_000)
     page.get_by_label("Study").select_option("toy · nano")
     page.get_by_text("lora r4 at every volume").or_(page.get_by_text("lora r4 above it")).first.wait_for(timeout=30_000)
@@ -439,7 +440,7 @@ def test_costs_follow_the_prices(served, watch):
 
 def test_forgetting_shows_what_was_lost_and_which_lever_keeps_it(served, watch):
     page = watch().page
-    page.goto(f"{served[0]}/forgetting")
+    page.goto(served[0]("/forgetting"))
     page.get_by_role("heading", name="Before and after").wait_for(timeout=60_000)
     page.get_by_text("lora r16").first.wait_for()
     page.get_by_text("30", exact=True).first.wait_for()
@@ -450,7 +451,7 @@ def test_forgetting_shows_what_was_lost_and_which_lever_keeps_it(served, watch):
 
 def test_why_cheap_shows_the_factors_and_the_sliders_move_them(served, watch):
     page = watch().page
-    page.goto(f"{served[0]}/why_cheap")
+    page.goto(served[0]("/why_cheap"))
     page.get_by_text("the start is worth more than 4 times the data").first.wait_for(timeout=60_000)
     stat = page.get_by_text("= times the seconds").locator("xpath=../..").first
     # 50M tokens at 1,000 a second against 500 seconds of 100 examples.

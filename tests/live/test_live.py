@@ -168,8 +168,15 @@ def test_a_website_cannot_ask():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"in"})
 
-    client = TestClient(LocalOnly(inner), base_url="http://127.0.0.1:2718")
+    client = TestClient(LocalOnly(inner, "secret"), base_url="http://127.0.0.1:2718")
+    assert client.get("/").status_code == 403 and "lab open has printed" in client.get("/").text
+    assert client.get("/?access_token=guess").status_code == 403
+    sent = client.get("http://127.0.0.1:2718//evil.example/a?task=x+y&access_token=secret", follow_redirects=False)
+    assert sent.status_code == 303 and sent.headers["location"] == "/evil.example/a?task=x+y"
+    assert "HttpOnly; SameSite=Strict" in sent.headers["set-cookie"] and "secret" not in sent.headers["location"]
     assert client.get("/").status_code == 200
+    other = TestClient(LocalOnly(inner, "another"), base_url="http://127.0.0.1:2719", cookies=client.cookies)
+    assert other.get("/").status_code == 403
     assert client.get("/", headers={"origin": "http://127.0.0.1:2718"}).status_code == 200
     assert client.get("/", headers={"origin": "https://evil.example"}).status_code == 403
     assert client.get("/", headers={"host": "rebound.example"}).status_code == 403

@@ -82,7 +82,7 @@ def test_a_kept_study_answers_for_a_newcomer(tmp_path, monkeypatch, capsys):
     lab("keep", "r", "--out", "reports/mine")
     assert not list((tmp_path / "reports").rglob("*.safetensors")) and list((tmp_path / "reports").rglob("record.json"))
     monkeypatch.setenv("LAB_HOME", str(tmp_path / "two"))
-    monkeypatch.setattr("lab.store.COMMITTED", tmp_path / "reports")
+    monkeypatch.setattr("lab.store.results.COMMITTED", tmp_path / "reports")
     monkeypatch.setattr(
         Store.__init__, "__defaults__", (None, tmp_path / "reports", ("adaptation", "evaluation", "choice"))
     )

@@ -26,12 +26,16 @@ from lab.files import CHECKPOINT, digest, lab_home, parsed, sha256_of, tell, wri
 from lab.schema import Completion, LabError, Usage, first_line
 
 KINDS = ("adaptation", "evaluation", "choice")
-COMMITTED = Path(__file__).resolve().parent.parent / "reports"
+COMMITTED = Path(__file__).resolve().parents[2] / "reports"
 
 
 def key_of(what: dict[str, Any]) -> str:
     """SHA-256 of the canonical JSON of everything that can change the output."""
     return digest(what)
+
+
+Place = tuple[str, str, str, bool]
+"""(kind, key, folder, whether it is committed) of a result."""
 
 
 @dataclass(frozen=True)
@@ -221,16 +225,18 @@ class Store:
 
     def entries(self) -> list[Entry]:
         """All results, own ones first."""
+        return [Entry(kind, key, Path(folder), committed) for kind, key, folder, committed in self.places()]
+
+    def places(self) -> list[Place]:
+        """The same as (kind, key, folder, committed), for those who look at many."""
         roots = [(self.home / "results", False)]
         if self.committed and self.committed.is_dir():
             roots += [(p / "results", True) for p in sorted(self.committed.iterdir())]
         return [
-            Entry(kind, folder.name, folder, committed)
+            (kind, name, f"{root}/{kind}/{name}", committed)
             for root, committed in roots
             for kind in KINDS
-            if (root / kind).is_dir()
-            for folder in sorted((root / kind).iterdir())
-            if folder.is_dir()
+            for name in _folders(root / kind)
         ]
 
     def prune(
@@ -293,6 +299,14 @@ def provenance() -> dict[str, Any]:
         except Exception:
             versions[package] = "not installed"
     return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions}
+
+
+def _folders(place: Path) -> list[str]:
+    """Names of the folders in a place, sorted; none where it is none."""
+    if not place.is_dir():
+        return []
+    with os.scandir(place) as found:
+        return sorted(e.name for e in found if e.is_dir())
 
 
 def _size(folder: Path) -> int:
