@@ -80,8 +80,10 @@ class Offer:
     """What recipes of trained weights are made for; None where they are fixed."""
 
 
-BY_WORDS = ("lexical", "hybrid")
-"""Ways of searching in which words are compared."""
+def words_searched(task: Task, mode: str) -> dict[str, str]:
+    """Part of the key of what is found by comparing words: single letters were not searched for before, so what was
+    stored of tasks that ask with them is not found."""
+    return {"words": "single ones too"} if task.asks_singles and mode in ("lexical", "hybrid") else {}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Self
 
-from lab.context.base import BY_WORDS, Context, Fitted, Offer, Tools, without_group
+from lab.context.base import Context, Fitted, Offer, Tools, without_group, words_searched
 from lab.schema import WORDINGS, Prompt, Sample
 from lab.tasks.task import Task
 
@@ -87,9 +87,8 @@ class NearestExamples(Context):
         return tuple(replace(self, k=k, mode=m) for k, m in ways)[:looks]
 
     def digest_parts(self, task: Task, tools: Tools) -> dict[str, Any]:
-        """Single letters were not searched for before: what was stored of tasks that ask with them is not found."""
-        parts = super().digest_parts(task, tools)
-        return parts | ({"words": "single ones too"} if task.asks_singles and self.mode in BY_WORDS else {})
+        """The way of searching belongs to it."""
+        return super().digest_parts(task, tools) | words_searched(task, self.mode)
 
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Index the inputs of the train split."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Self
 
-from lab.context.base import BY_WORDS, Context, Fitted, Offer, Tools, without_group
+from lab.context.base import Context, Fitted, Offer, Tools, without_group, words_searched
 from lab.context.examples import spread
 from lab.context.retrieval.chunking import chunk_documents
 from lab.schema import LabError, Passage, Prompt, Sample
@@ -90,10 +90,8 @@ class Passages(Context):
         return chunk_documents(task.documents, self.chunk_tokens, self.overlap_tokens)
 
     def digest_parts(self, task: Task, tools: Tools) -> dict[str, Any]:
-        """Documents in a script without spaces were cut otherwise before, and single letters not searched for: what was
-        stored of such tasks is not found."""
-        parts = super().digest_parts(task, tools)
-        parts |= {"words": "single ones too"} if task.asks_singles and self.mode in BY_WORDS else {}
+        """Documents in a script without spaces were cut otherwise before: what was stored of them is not found."""
+        parts = super().digest_parts(task, tools) | words_searched(task, self.mode)
         return parts | ({"passages": "by letters"} if task.is_unspaced else {})
 
     def require(self, task: Task) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import secrets
 import socket
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.websockets import WebSocketClose
 
 from lab.live.pages import PAGES, address, notebook_file
 from lab.schema import LabError
@@ -42,45 +46,32 @@ class LocalOnly:
         if scope["type"] not in ("http", "websocket"):
             await self.inner(scope, receive, send)
             return
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-        host, origin = headers.get("host", ""), headers.get("origin", "")
+        asked = HTTPConnection(scope)
+        host, origin = asked.headers.get("host", ""), asked.headers.get("origin", "")
         if not is_local(f"//{host}") or (origin and (not is_local(origin) or urlsplit(origin).netloc != host)):
-            await self._refuse(scope, send, "only pages of this machine may ask")
+            await _refusal(scope, "only pages of this machine may ask")(scope, receive, send)
             return
         cookie = f"{TOKEN}_{urlsplit(f'//{host}').port or 80}"
-        if self._is_known(cookies_of(headers.get("cookie", "")).get(cookie, "")):
+        if self._is_known(asked.cookies.get(cookie, "")):
             await self.inner(scope, receive, send)
             return
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query = dict(asked.query_params)
         if scope["type"] == "websocket" or not self._is_known(query.pop(TOKEN, "")):
-            await self._refuse(scope, send, "open the address that lab open has printed: it holds what lets you in")
+            told = "open the address that lab open has printed: it holds what lets you in"
+            await _refusal(scope, told)(scope, receive, send)
             return
-        to = quote(scope["path"]) + (f"?{urlencode(query)}" if query else "")
+        # A path that begins with two slashes would be another host.
+        to = f"/{quote(scope['path']).lstrip('/')}" + (f"?{urlencode(query)}" if query else "")
         kept = f"{cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 303,
-                # A path that begins with two slashes would be another host.
-                "headers": [(b"location", f"/{to.lstrip('/')}".encode()), (b"set-cookie", kept.encode())],
-            }
-        )
-        await send({"type": "http.response.body", "body": b""})
+        await RedirectResponse(to, 303, {"set-cookie": kept})(scope, receive, send)
 
     def _is_known(self, token: str) -> bool:
         return secrets.compare_digest(token.encode(), self.token.encode())
 
-    async def _refuse(self, scope, send, why: str) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 4403})
-            return
-        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": why.encode()})
 
-
-def cookies_of(header: str) -> dict[str, str]:
-    """Name and value of every cookie."""
-    return dict(part.strip().split("=", 1) for part in header.split(";") if "=" in part)
+def _refusal(scope, why: str) -> PlainTextResponse | WebSocketClose:
+    """403 in words; a socket is closed before it opens."""
+    return WebSocketClose(4403) if scope["type"] == "websocket" else PlainTextResponse(why, 403)
 
 
 def is_local(address: str) -> bool:

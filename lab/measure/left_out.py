@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 from lab.measure.arms import Arm
-
-ERROR = "e"
-"""Letter of an item that could not be asked."""
+from lab.study import LETTERS
 
 
 def words(arm: Arm) -> str:
@@ -21,7 +19,7 @@ def words(arm: Arm) -> str:
     ]
     told = [f"{' and '.join(cut)} were cut from the prompts of {asked:,} items"] if cut else []
     # A training that failed makes errors of all its items, and says so itself.
-    errors = sum(c.outcomes.count(ERROR) for c in arm.cells if not c.failed) / draws
+    errors = sum(c.outcomes.count(LETTERS["error"]) for c in arm.cells if not c.failed) / draws
     told += [f"{errors:,.0f} of {asked:,} items were not asked and count as not right"] if errors >= 0.5 else []
     untaught = arm.usage("training_left_out")
     told += [f"{untaught:,.0f} examples were not trained on"] if untaught >= 0.5 else []

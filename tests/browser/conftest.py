@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +26,38 @@ class Watched:
 
     page: object
     problems: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serving(folder: Path, surroundings: dict[str, str]) -> Iterator[Callable[[str], str]]:
+    """``lab open`` on a free port, at work in a folder; gives what makes a page's path an address."""
+    log = folder / "server.log"
+    with open(log, "w") as written:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "lab", "open", "--port", "0"],
+            cwd=folder,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            env=os.environ
+            | {"LAB_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+            | surroundings,
+        )
+        try:
+            for _ in range(240):
+                found = re.search(r"(http://127\.0\.0\.1:\d+)/\?(access_token=\S+)", log.read_text())
+                if found:
+                    try:
+                        urllib.request.urlopen(found[1], timeout=2)
+                    except urllib.error.HTTPError as refused:
+                        assert refused.code == 403
+                        break
+                    except OSError:
+                        pass
+                time.sleep(0.25)
+            yield lambda page: f"{found[1]}{page}?{found[2]}"
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 @pytest.fixture(scope="session")

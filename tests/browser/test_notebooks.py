@@ -7,9 +7,6 @@ import re
 import statistics
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ from lab.models.device import machine
 from lab.models.loading import load_model
 from lab.study import Cell, Probed, Study
 from lab.tasks.task import load_task, write_task
+from tests.browser.conftest import serving
 from tests.conftest import make_task
 from tests.test_decide import outcomes
 
@@ -209,31 +207,8 @@ def served(tmp_path_factory):
     made_why().save(folder / "lab-reports" / "ledger" / "why.json")
     (folder / "home" / "studies" / "damaged").mkdir()
     (folder / "home" / "studies" / "damaged" / "study.json").write_text("{ not json")
-    log = open(folder / "server.log", "w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "lab", "open", "--port", "0"],
-        cwd=folder,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"LAB_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        for _ in range(240):
-            found = re.search(r"(http://127\.0\.0\.1:\d+)/\?(access_token=\S+)", (folder / "server.log").read_text())
-            if found:
-                try:
-                    urllib.request.urlopen(found[1], timeout=2)
-                except urllib.error.HTTPError as refused:
-                    assert refused.code == 403
-                    break
-                except OSError:
-                    pass
-            time.sleep(0.25)
-        yield lambda page: f"{found[1]}{page}?{found[2]}", folder
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
+    with serving(folder, {}) as at:
+        yield at, folder
 
 
 def open_decide(served, watch, script="", **options):

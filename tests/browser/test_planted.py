@@ -4,10 +4,8 @@ in the environment, looked for in everything that is written."""
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -15,6 +13,7 @@ import pytest
 from lab.live.pages import PAGES, address
 from lab.schema import Document
 from lab.tasks.task import write_task
+from tests.browser.conftest import serving
 from tests.conftest import make_task
 
 EVIL = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>[a](javascript:window.hacked=1){{7*7}}$x$"
@@ -73,34 +72,13 @@ def test_planted_texts_stay_texts_in_the_report_and_on_the_site(planted, watch):
 
 
 def test_planted_texts_stay_texts_in_every_notebook(planted, watch):
-    log = open(planted / "server.log", "w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "lab", "open", "--port", "0"],
-        cwd=planted,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=os.environ | KEYS | {"LAB_HOME": str(planted / "home"), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        found, until = None, time.time() + 60
-        while not found and time.time() < until:
-            found = re.search(r"(http://127\.0\.0\.1:\d+)/\?(access_token=\S+)", (planted / "server.log").read_text())
-            time.sleep(0.25)
+    with serving(planted, KEYS) as at:
         page = watch().page
         for place in (address(p) for p in PAGES):
-            for _ in range(40):
-                try:
-                    page.goto(f"{found[1]}{place}?{found[2]}")
-                    break
-                except Exception:
-                    time.sleep(0.5)
+            page.goto(at(place))
             page.wait_for_selector("h1", timeout=120_000)
             page.wait_for_timeout(3000)
             assert is_untouched(page), place
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
 
 
 def test_keys_of_the_environment_are_written_nowhere(planted):
