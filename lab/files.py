@@ -124,19 +124,20 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
+def unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of its pairs (an ``object_pairs_hook``); raises ValueError for a key that stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+    return found
+
+
 def parsed(text: str, **how: Any) -> Any:
     """A JSON text as a value; raises ValueError with words for what is no JSON, is nested beyond reason, has a key
     twice in one object, or holds half a character."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
-        return found
-
     try:
-        value = json.loads(text, object_pairs_hook=once, **how)
+        value = json.loads(text, object_pairs_hook=unrepeated, **how)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
     except RecursionError:

@@ -7,6 +7,8 @@ One item's way through the lab, in these types::
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +23,16 @@ class LabError(Exception):
 def first_line(error: BaseException) -> str:
     """What another library's error says first, for a LabError of one line; its kind where it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def extra(name: str, purpose: str) -> Iterator[None]:
+    """Imports of packages that only the extra ``name`` brings: a missing one is a LabError with the install command."""
+    try:
+        yield
+    except ImportError as error:
+        missing = "" if error.name is None else f" ({error.name})"
+        raise LabError(f"{purpose} needs one more package{missing}: pip install 'decision-lab[{name}]'") from None
 
 
 class TrainingFailed(LabError):

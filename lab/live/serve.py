@@ -75,8 +75,12 @@ def _refusal(scope, why: str) -> PlainTextResponse | WebSocketClose:
 
 
 def is_local(address: str) -> bool:
-    """Whether an address names this machine."""
-    return urlsplit(address).hostname in ("127.0.0.1", "localhost")
+    """Whether an address names this machine, with a port that is one."""
+    try:
+        found = urlsplit(address)
+        return found.hostname in ("127.0.0.1", "localhost") and found.port != 0
+    except ValueError:
+        return False
 
 
 def free_port(wanted: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.schema import LabError, first_line
+from lab.schema import LabError, extra, first_line
 
 WRITTEN_AS = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON in one line, as Python writes it: with white space left free a model may fill its room with it."""
@@ -26,11 +26,9 @@ class Constraint:
     """What completions may be; raises LabError where it can't be had for a tokenizer or is no grammar."""
 
     def __init__(self, tokenizer: Any, allowed: str, ends: Set[int], vocabulary: int) -> None:
-        try:
+        with extra("constrained", "constrained decoding"):
             import llguidance
             import llguidance.hf
-        except ImportError:
-            raise LabError("constrained decoding needs llguidance: pip install 'decision-lab[constrained]'") from None
         try:
             known = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(ends))
         except Exception as error:

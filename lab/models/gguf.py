@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 
 from lab.files import lab_home, whole_folder
-from lab.schema import LabError, first_line
+from lab.schema import LabError, extra, first_line
 
 
 def converted(file: Path) -> Path:
@@ -33,10 +33,8 @@ def convert(file: Path, out: Path) -> None:
 
     Raises LabError where it can't be read.
     """
-    try:
+    with extra("gguf", f"{file.name}: reading GGUF"):
         import gguf  # noqa: F401
-    except ImportError:
-        raise LabError(f"{file.name}: GGUF files need one more package: pip install 'decision-lab[gguf]'") from None
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.files import HALF, read_jsonl
-from lab.schema import Document, LabError, first_line
+from lab.schema import Document, LabError, extra, first_line
 
 DOCUMENT_FIELDS = ("id", "text", "title")
 LONGEST_TITLE = 100
@@ -94,11 +94,10 @@ def _by(read: Callable[[bytes], tuple[str, str]], kind: str) -> Callable[[Path],
 
     def reader(file: Path) -> tuple[str, str]:
         try:
-            title, text = read(file.read_bytes())
-        except ImportError as error:
-            raise LabError(
-                f"{file}: reading {kind} needs one more package ({error.name}): pip install 'decision-lab[documents]'"
-            ) from None
+            with extra("documents", f"{file}: reading {kind}"):
+                title, text = read(file.read_bytes())
+        except LabError:
+            raise
         except Exception as error:
             raise LabError(f"{file}: can't be read as {kind}: {first_line(error)}") from None
         # Fonts without a table of characters give halves of them; they are no text.

@@ -19,8 +19,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lab.files import HALF, parsed
-from lab.schema import LabError, first_line
+from lab.files import HALF, parsed, unrepeated
+from lab.schema import LabError, extra, first_line
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 TABLES, LINES = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson")
@@ -302,7 +302,7 @@ BETWEEN = re.compile(r"[ \t\r\n]*")
 
 def _array(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     """(line it begins in, value) of each value of one JSON array."""
-    decoder = json.JSONDecoder(parse_float=Written, parse_constant=_refuse)
+    decoder = json.JSONDecoder(parse_float=Written, parse_constant=_refuse, object_pairs_hook=unrepeated)
     place, line, counted = BETWEEN.match(text).end() + 1, 1, 0
     try:
         while True:
@@ -375,12 +375,8 @@ def _plain(value: Any) -> Any:
 
 
 def _from_hub(name: str) -> Table:
-    try:
+    with extra("hub", f"{name}: no such file; to load it as a dataset of the Hub"):
         from datasets import load_dataset
-    except ImportError:
-        raise LabError(
-            f"{name}: no such file; to load it as a Hub dataset install: pip install 'decision-lab[hub]'"
-        ) from None
     try:
         rows = load_dataset(name, split="train", trust_remote_code=False).to_list()
     except Exception as error:

@@ -13,11 +13,13 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from lab.context.retrieval.chunking import sentences
+from lab.schema import LabError, extra
 from lab.world.corpus import read_english
 from lab.world.facts import SUBJECT_KINDS, ask, draw_facts, paragraph
 from lab.world.names import NameMaker
 
 VOCABULARY, WIDTH = 8192, 256
+MOST_EPOCHS = 100
 
 
 def pairs_from_english(texts: list[str], rng: random.Random) -> list[tuple[str, str]]:
@@ -60,8 +62,16 @@ def pairs_from_world(rng: random.Random, count: int) -> list[tuple[str, str]]:
 def train_embedder(
     text: Path | None, out: Path, seed: int = 1, epochs: int = 2, vocabulary: int = VOCABULARY, width: int = WIDTH
 ) -> dict:
-    """Train, store in float16 safetensors, and return {pairs, seconds...} for the card."""
+    """Train, store in float16 safetensors, and return {pairs, seconds...} for the card.
+
+    Raises LabError for a number of epochs that is none, and where the trainer's own package is missing.
+    """
     import time
+
+    if not 1 <= epochs <= MOST_EPOCHS:
+        raise LabError(f"--epochs {epochs:,}: from 1 to {MOST_EPOCHS}")
+    with extra("embedder", "training an embedder"):
+        from datasets import Dataset
 
     from sentence_transformers import (
         SentenceTransformer,
@@ -71,8 +81,6 @@ def train_embedder(
     from sentence_transformers.losses import MultipleNegativesRankingLoss
     from sentence_transformers.models import StaticEmbedding
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-
-    from datasets import Dataset
 
     started, rng = time.time(), random.Random(f"embedder {seed}")
     english, _ = read_english(text)

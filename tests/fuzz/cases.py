@@ -7,12 +7,13 @@ file, field or option joins its table; options join by themselves, from the comm
 from __future__ import annotations
 
 import gzip
+import inspect
 import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import typer
 
@@ -277,17 +278,24 @@ VALUES = {
     "a line break": "a\nb",
 }
 """What can stand where an option's value stands."""
+NUMBERS = ("negative", "zero", "nan", "large")
+"""Of these, what every option that is a number meets."""
 
 
 def wrong_options() -> Iterator[Case]:
-    """Every option and argument of every command, each with a third of the values, by turns."""
+    """Every option and argument of every command, each with a third of the values, by turns, and numbers with more."""
     turns = itertools.cycle(range(3))
     for name, good in GOOD.items():
         command = typer.main.get_command(app).commands[name]
+        types = get_type_hints(inspect.unwrap(command.callback))
         for parameter in command.params:
             if getattr(parameter, "is_flag", False):
                 continue
-            for how, value in itertools.islice(VALUES.items(), next(turns), None, 3):
+            met = list(VALUES)[next(turns) :: 3]
+            if types.get(parameter.name) in (int, float, float | None):
+                met = dict.fromkeys([*met, *NUMBERS])
+            for how in met:
+                value = VALUES[how]
                 if parameter.param_type_name == "argument":
                     given = (name, value, *good[1:]) if good else (name, value)
                 else:

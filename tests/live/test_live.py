@@ -180,6 +180,8 @@ def test_a_website_cannot_ask():
     assert client.get("/", headers={"origin": "http://127.0.0.1:2718"}).status_code == 200
     assert client.get("/", headers={"origin": "https://evil.example"}).status_code == 403
     assert client.get("/", headers={"host": "rebound.example"}).status_code == 403
+    for host in ("127.0.0.1:port", "127.0.0.1:99999", "[::1", ""):
+        assert client.get("/", headers={"host": host}).status_code == 403
 
 
 def test_missing_counts_seeds_at_the_rank(tmp_path):

@@ -270,6 +270,7 @@ def test_documents_that_are_not_read_are_counted_by_kind(tmp_path):
         ("a.json", b'[{"a": 1},\n{"a": 2}', "line 2: broken JSON .a comma or the end of the array is missing"),
         ("a.json", b'[{"a": 1} {"a": 2}]', "a comma or the end"),
         ("a.json", b'[{"a": NaN}]', "NaN is not JSON"),
+        ("a.json", b'[{"a": 1, "a": 2}]', "the key .a. stands twice in one object"),
         ("a.json", b'[{"a": 1}] more', "behind the array stands 'more'"),
         ("a.jsonl", b'{"a": NaN}\n', "line 1: broken JSON .NaN is not JSON"),
         ("a.jsonl", b"[1]\n", "line 1: a JSON object is needed, not list"),
