@@ -26,6 +26,16 @@ UNASKED = "-"
 """Letter of an item that an arm was not asked: it had left the race."""
 
 
+SEARCH_DRAW = 0
+"""The draw of the training sample that searches choose on. It is none of those that are measured: a training that was
+chosen among several would count as a fresh one, and lies a little high. (Older studies measured it as well.)"""
+
+
+def draws(count: int) -> range:
+    """The draws that are measured, by number."""
+    return range(SEARCH_DRAW + 1, SEARCH_DRAW + 1 + count)
+
+
 def right(outcomes: str) -> list[float]:
     """1.0 or 0.0 an item."""
     return [1.0 if o == "c" else 0.0 for o in outcomes]

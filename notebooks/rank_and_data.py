@@ -115,7 +115,7 @@ def _(pick_method, pick_size, store, study):
     logs = {}
     for cell in study.cells:
         if (
-            cell.seed == 0
+            cell.seed == min(c.seed for c in study.cells_of(cell.method, cell.size))
             and cell.size == int(pick_size.value)
             and not cell.control
             and (cell.method == pick_method.value or "full" in cell.method)

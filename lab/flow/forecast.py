@@ -25,6 +25,7 @@ from lab.measure.memory import cache_bytes, forecast_training
 from lab.models.generation import CACHE_BYTES
 from lab.models.prefix import common_prefix
 from lab.schema import LabError, Prompt
+from lab.study import SEARCH_DRAW
 from lab.weights.training import VALIDATION_LOOKS
 from lab.world.probes import Probe, probe
 
@@ -89,7 +90,7 @@ class Forecast:
 
     def fill_in(self, needed: Sequence[str]) -> None:
         """Give the plan its seconds and bytes; ``needed`` are the probes of what the base must be able to do."""
-        self.plan.fill_in(self.cell, self.search, self.probes(needed) + self.embedding(), self.memory)
+        self.plan.fill_in(self.parts, self.search, self.probes(needed) + self.embedding(), self.memory)
 
     def embedding(self) -> float:
         """Seconds to embed the documents, once for all arms that cut them alike; 0 where that is done."""
@@ -126,6 +127,10 @@ class Forecast:
 
     def cell(self, cell: PlannedCell) -> float:
         """Seconds of one cell after its arm's search; 0 where its results are stored."""
+        return self.parts(cell)[1]
+
+    def parts(self, cell: PlannedCell) -> tuple[float, float]:
+        """(seconds of training and validation, of all) of one cell after its arm's search."""
         m, size = self.plan.method(cell.method), cell.size or self.plan.sizes[-1]
         known = self.searches.chosen(m, self.plan.ranks[-1] if m.has_rank else None, size)
         # A grid that moved has chosen what is not among the candidates that it began with.
@@ -135,23 +140,24 @@ class Forecast:
         if stored:
             probing = self.probing(cell, stored)
             again = probing and stored.candidate.weights.trains and not self.bench.weights_are_stored(stored)
-            return probing + (self.training(stored) if again else 0.0)
+            learning = self.training(stored) if again else 0.0
+            return learning, learning + probing
         spec, test = specs[len(specs) // 2], len(self.bench.task.test)
-        seconds = self.evaluation(spec, test) + self.latencies(spec) + self.probing(cell, spec)
+        seconds, learning = self.evaluation(spec, test) + self.latencies(spec) + self.probing(cell, spec), 0.0
         if not self._is_searched(m, cell, size):
-            seconds += self.training(spec) + self.evaluation(spec, len(self.bench.scoped(spec).validation))
+            learning = self.training(spec) + self.evaluation(spec, len(self.bench.scoped(spec).validation))
         if self.plan.has_controls(cell):
             context = spec.candidate.context
             # The last control reads nothing that a task may lack.
             control = replace(spec.candidate, context=context.control(context.controls[-1]))
             seconds += len(context.controls) * self.evaluation(replace(spec, candidate=control), test)
-        return seconds
+        return learning, learning + seconds
 
     def _is_searched(self, m: Method, cell: PlannedCell, size: int) -> bool:
-        """Whether the search that is still to come trains and validates what the cell needs."""
+        """Whether the search that is still to come validates what the cell needs: of an arm without draws."""
         return (
             not self.searches.is_stored(m, cell.rank, size)
-            and cell.seed == 0
+            and cell.seed == SEARCH_DRAW
             and size in (self.plan.sizes[-1], self.plan.sizes[0])
             and cell.rank in (None, self.plan.ranks[-1])
         )
@@ -166,12 +172,12 @@ class Forecast:
         stages = 0.0
         if size == self.plan.sizes[-1]:
             distinct = {c.weights.reading_stage(): c for c in ranked.candidates}
-            stages = sum(self.reading_stage(RunSpec(c, size, 0)) for c in distinct.values())
+            stages = sum(self.reading_stage(RunSpec(c, size, SEARCH_DRAW)) for c in distinct.values())
             others = [r for r in self.plan.ranks if m.has_rank and r != rank]
-            stages += sum(self.reading_stage(RunSpec(m.with_rank(r).candidates[0], size, 0)) for r in others)
+            stages += sum(self.reading_stage(RunSpec(m.with_rank(r).candidates[0], size, SEARCH_DRAW)) for r in others)
         if self.searches.is_stored(m, rank, size):
             return stages
-        specs = [RunSpec(c, size, 0) for c in ranked.candidates]
+        specs = [RunSpec(c, size, SEARCH_DRAW) for c in ranked.candidates]
         unknown = [s for s in specs if not self.bench.is_stored(s, "validation")]
         trials = (self.training(s) + self.evaluation(s, len(self.bench.scoped(s).validation)) for s in unknown)
         return stages + sum(trials)
@@ -186,7 +192,7 @@ class Forecast:
             return None
         # Seeds draw other items of the same lengths; the first seed's prompts stand for all.
         candidate = self.plan.method(cell.method).with_rank(cell.rank).candidates[0]
-        spec, weights = RunSpec(candidate, cell.size or self.plan.sizes[-1], 0), candidate.weights
+        spec, weights = RunSpec(candidate, cell.size or self.plan.sizes[-1], SEARCH_DRAW), candidate.weights
         target, room = self.bench.tokens_a_target, self.bench.decoding.max_tokens
         width = self.prompt_tokens(spec)[0] + target
         if not weights.trains:

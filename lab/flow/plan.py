@@ -14,6 +14,7 @@ from lab.context.base import Offer
 from lab.flow.methods import Method, method
 from lab.measure.racing import FIRST, MORE_DRAWS
 from lab.schema import LabError
+from lab.study import draws
 from lab.tasks.task import Task
 
 MOST_SEEDS = 100
@@ -46,6 +47,8 @@ class Plan:
     sizes: list[int]
     ranks: list[int]
     seconds: dict[PlannedCell, float] = field(default_factory=dict)
+    learning_seconds: dict[PlannedCell, float] = field(default_factory=dict)
+    """The part of ``seconds`` that is the same however few test items are asked."""
     search_seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     """By arm and data size; a size's search runs only while one of its cells is kept, the largest size's always."""
     middle_search_seconds: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -57,6 +60,11 @@ class Plan:
     """Forecast of each cell's peak beyond the loaded model; empty for a model whose shape is unknown."""
     dropped: list[PlannedCell] = field(default_factory=list)
     detectable: float = 1.0
+
+    @property
+    def draws(self) -> range:
+        """Numbers of the measured draws of the training sample."""
+        return draws(self.seeds)
 
     def method(self, name: str) -> Method:
         """An arm by its name."""
@@ -71,15 +79,19 @@ class Plan:
         """Whether a cell has the largest data size, or none."""
         return cell.size in (None, self.sizes[-1])
 
+    def is_first(self, cell: PlannedCell) -> bool:
+        """Whether a cell is the first draw of its arm, or the only one of an arm without labels."""
+        return cell.size is None or cell.seed == self.draws[0]
+
     def is_probed(self, cell: PlannedCell) -> bool:
         """Forgetting is measured at the largest size: of every training,
         and once of each context that puts something into the prompt."""
         first = self.method(cell.method).candidates[0]
-        return self.at_largest(cell) and (first.weights.trains or (cell.seed == 0 and not first.context.bare))
+        return self.at_largest(cell) and (first.weights.trains or (self.is_first(cell) and not first.context.bare))
 
     def has_controls(self, cell: PlannedCell) -> bool:
         """Whether gold and random passages are tried as well: once an arm, at the largest size."""
-        return cell.seed == 0 and self.at_largest(cell) and bool(self.method(cell.method).controls)
+        return self.is_first(cell) and self.at_largest(cell) and bool(self.method(cell.method).controls)
 
     @property
     def total_seconds(self) -> float:
@@ -91,15 +103,16 @@ class Plan:
         )
 
     def race_seconds(self, items: int) -> tuple[float, float]:
-        """Forecast of a race on so many test items: all arms but the cheapest dropped at the first look, and none ever.
-
-        The first draw of an arm that trains is made by its search, so that a cell of it is its test items.
-        """
-        largest = [c for c in self.cells if self.at_largest(c)]
-        first = sum(self.seconds[c] for c in largest if c.seed == 0) * min(1.0, FIRST / max(1, items))
+        """Forecast of a race on so many items: all arms but the cheapest dropped at the first look, and none ever."""
+        largest, share = [c for c in self.cells if self.at_largest(c)], min(1.0, FIRST / max(1, items))
+        first = sum(
+            (1 - share) * self.learning_seconds.get(c, 0.0) + share * self.seconds[c]
+            for c in largest
+            if self.is_first(c)
+        )
         rest = {m.name: sum(self.seconds[c] for c in self.cells if c.method == m.name) for m in self.methods}
         searches = self.fixed_seconds + sum(self.searching(m.name) for m in self.methods)
-        further = sum(self.seconds[c] for c in largest if c.seed == self.seeds - 1) * MORE_DRAWS
+        further = sum(self.seconds[c] for c in largest if c.seed == self.draws[-1]) * MORE_DRAWS
         return searches + first + min(rest.values()), self.total_seconds + (further if self.seeds > 1 else 0.0)
 
     def peak_bytes(self, name: str) -> float | None:
@@ -108,13 +121,14 @@ class Plan:
 
     def fill_in(
         self,
-        cell_seconds: Callable[[PlannedCell], float],
+        cell_seconds: Callable[[PlannedCell], tuple[float, float]],
         search_seconds: Callable[[Method, int], float],
         fixed_seconds: float = 0.0,
         memory_bytes: Callable[[PlannedCell], float | None] = lambda cell: None,
     ) -> None:
-        """The forecast of every cell and of every arm's search."""
-        self.seconds = {c: cell_seconds(c) for c in self.cells}
+        """The forecast of every cell (what is the same for any number of test items, and all) and every search."""
+        forecast = {c: cell_seconds(c) for c in self.cells}
+        self.learning_seconds, self.seconds = ({c: f[part] for c, f in forecast.items()} for part in (0, 1))
         self.fixed_seconds = fixed_seconds
         self.memory_bytes = {c: found for c in self.cells if (found := memory_bytes(c)) is not None}
         for m in self.methods:
@@ -180,7 +194,7 @@ def expand(
             cells.append(PlannedCell(m.name, None, None, 0))
             continue
         for rank in ranks if m.has_rank else [None]:
-            cells += [PlannedCell(m.name, rank, size, seed) for size in sizes for seed in range(seeds)]
+            cells += [PlannedCell(m.name, rank, size, seed) for size in sizes for seed in draws(seeds)]
     return Plan(methods, cells, seeds, sizes, ranks)
 
 
@@ -192,7 +206,7 @@ def apply_budget(plan: Plan, budget_seconds: float | None) -> None:
 
     def droppable(cell: PlannedCell) -> bool:
         headline = cell.size in (None, plan.sizes[-1]) and cell.rank in (None, kept_ranks[cell.method])
-        return not (headline and cell.seed < 2) and plan.seconds[cell] > 0
+        return not (headline and (cell.size is None or cell.seed in plan.draws[:2])) and plan.seconds[cell] > 0
 
     def dearness(cell: PlannedCell) -> float:
         """Mean over the seeds of an arm, rank and size: its seeds go together, the highest first."""

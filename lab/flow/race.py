@@ -19,7 +19,7 @@ from lab.measure.racing import MOST, SECOND, Look, dropped, schedule, seeds_are_
 from lab.measure.settings import Settings
 from lab.measure.words import percent
 from lab.schema import Sample
-from lab.study import UNASKED, Cell, Study
+from lab.study import UNASKED, Cell, Study, draws
 
 
 class Race:
@@ -81,7 +81,7 @@ class Race:
             if m.name in gone:
                 continue
             rank, size = self.plan.ranks[-1] if m.has_rank else None, self.size if m.uses_labels else None
-            for seed in range(look.seeds if m.uses_labels else 1):
+            for seed in draws(look.seeds) if m.uses_labels else [0]:
                 planned = PlannedCell(m.name, rank, size, seed)
                 if planned not in self.plan.dropped:
                     yield planned
@@ -102,13 +102,13 @@ class Race:
             if before is None:
                 self.runner.bench.progress.finished(planned, measured.accuracy)
         study.cells = [c for c in study.cells if c.control != "baseline"]
-        self._baselines(study, [self.size], look.seeds, samples)
+        self._baselines(study, [self.size], draws(look.seeds), samples)
 
-    def _baselines(self, study: Study, sizes: list[int], seeds: int, samples: tuple[Sample, ...]) -> None:
+    def _baselines(self, study: Study, sizes: list[int], seeds: Sequence[int], samples: tuple[Sample, ...]) -> None:
         """Behind the arms, which stand in the order they were asked for."""
         names = [m.name for m in self.plan.methods]
         study.cells.sort(key=lambda c: (names.index(c.method), c.control, -(c.size or 0), -(c.rank or 0), c.seed))
-        study.cells += [self._placed(c, samples) for c in self.runner.baselines(sizes, range(seeds), samples)]
+        study.cells += [self._placed(c, samples) for c in self.runner.baselines(sizes, seeds, samples)]
 
     def _in_task_order(self, items: int) -> tuple[Sample, ...]:
         """The first items drawn, in the task's order: under the same key as a run with ``--items``."""
@@ -178,7 +178,7 @@ class Race:
                 self.runner.bench.progress.finished(planned, piece.cells[0].accuracy)
         kept = [c for c in study.cells if c.control == "baseline"]
         study.cells = [c for c in study.cells if c.control != "baseline"]
-        self._baselines(study, [s for s in self.plan.sizes if s != self.size], self.plan.seeds, samples)
+        self._baselines(study, [s for s in self.plan.sizes if s != self.size], self.plan.draws, samples)
         study.cells += kept
 
 
@@ -206,6 +206,7 @@ def replay(study: Study, settings: Settings, order: Sequence[int], seeds: int, m
     asked: dict[tuple[str, int], int] = {}
     race = {"margin": settings.margin, "size": size, "alpha": 0.0, "dropped": {}, "log": []}
     opponents = len(arms_at(study, size)) - 1
+    numbers = sorted({c.seed for c in whole if c.size is not None})
 
     def seen() -> Study:
         """The study as far as it was asked."""
@@ -218,7 +219,7 @@ def replay(study: Study, settings: Settings, order: Sequence[int], seeds: int, m
             break
         count = _whole_groups(look.items, [study.groups[n] for n in order])
         for cell in whole:
-            if study.name_of(cell) not in race["dropped"] and (cell.seed < look.seeds or cell.size is None):
+            if study.name_of(cell) not in race["dropped"] and (cell.size is None or cell.seed in numbers[: look.seeds]):
                 asked[study.name_of(cell), cell.seed] = count
         race["alpha"] = look.alpha or race["alpha"]
         alive = [a for a in arms_at(seen(), size) if a.name not in race["dropped"]]

@@ -88,7 +88,7 @@ class Runner:
             add_piece(study, cell, piece.cells, piece.choices, piece.probed, (piece.search_seconds, piece.cell_seconds))
             after_cell(study)
             self.bench.progress.finished(cell, piece.cells[0].accuracy)
-        study.cells += self.baselines(plan.sizes, range(plan.seeds))
+        study.cells += self.baselines(plan.sizes, plan.draws)
 
     def piece(self, cell: PlannedCell, plan: Plan, items: Sequence[Sample] | None = None) -> Piece:
         """One cell of the plan, on all test items or these: its search, measurement, controls and probes."""

@@ -1,4 +1,4 @@
-"""An arm's search on validation: its candidates scored with seed 0, and the Choice that is stored.
+"""An arm's search on validation: its candidates scored on a draw of its own, and the Choice that is stored.
 
 ``Search(bench).choose(method("lora"), cell, plan)`` gives the candidate for a cell and the choices it rests on.
 """
@@ -17,7 +17,7 @@ from lab.flow.methods import Candidate, Method
 from lab.flow.plan import Plan, PlannedCell
 from lab.schema import TrainingFailed
 from lab.store import Entry, key_of
-from lab.study import FAILED, Choice, Trial
+from lab.study import FAILED, SEARCH_DRAW, Choice, Trial
 from lab.weights.base import TrainingLog
 
 HALVING_LOOKS = 2
@@ -94,7 +94,7 @@ class Search:
                 "task": self.bench.task.digest,
                 "model": self.bench.model.revision,
                 "size": size,
-                "seed": 0,
+                "seed": SEARCH_DRAW,
                 "decoding": self.bench.decoding.as_json(),
                 "embedder": self.bench.tools.embedder.revision if embeds else "",
                 "candidates": [_settings(c) for c in ranked.candidates],
@@ -110,14 +110,14 @@ class Search:
     def _searched(self, m: Method, size: int | None) -> dict[str, Any]:
         """Score all candidates on validation; the first of equals wins. A grid that ``moves`` goes on where the choice
         lies at its edge: once, and for prompts as for weights."""
-        specs = [RunSpec(c, size, 0) for c in m.candidates]
+        specs = [RunSpec(c, size, SEARCH_DRAW) for c in m.candidates]
         left = self._left_behind(specs) if self._halves(m) else {}
         trials = [left.get(number) or self._trial(number, spec) for number, spec in enumerate(specs)]
         if all(t.failed for t in trials):
             raise TrainingFailed(f"every candidate failed; the first: {trials[0].failed}")
         if m.moves:
             further = beyond(m.candidates, _best(trials).number)
-            trials += [self._trial(len(trials) + n, RunSpec(c, size, 0)) for n, c in enumerate(further)]
+            trials += [self._trial(len(trials) + n, RunSpec(c, size, SEARCH_DRAW)) for n, c in enumerate(further)]
         best = _best(trials)
         return {
             "trials": [asdict(t) for t in trials],

@@ -15,7 +15,7 @@ from lab.measure import left_out
 from lab.measure.arms import Arm
 from lab.measure.statistics import CONFIDENCE, Comparison, wilson
 from lab.measure.words import percent, points
-from lab.study import Cell, Study
+from lab.study import SEARCH_DRAW, Cell, Study
 
 OVERLAP = 0.5
 """Share of examples that two draws have in common from which on it is told."""
@@ -75,7 +75,8 @@ def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
     told = [
         *raced,
         *unfitted,
-        f"Accuracies are means over {seeds} draws of the training sample, for arms that learn from one.",
+        f"Accuracies are means over {seeds} draws of the training sample, for arms that learn from one."
+        + (" Searches chose on a further draw, which is not among them." if _is_apart(arms) else ""),
     ]
     live = [(a, found) for a in arms if a.cells[0].adaptation and (found := live_of(a))]
     if live:
@@ -107,8 +108,13 @@ def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
     return told
 
 
+def _is_apart(arms: Sequence[Arm]) -> bool:
+    """Whether the draw that searches chose on is none of those measured."""
+    return all(c.seed != SEARCH_DRAW for a in arms if a.is_seeded for c in a.cells)
+
+
 def _searched(study: Study, arm: Arm) -> str:
-    """Where the search's own training is one of the draws: it was chosen among several, and so lies a little high."""
+    """Where, as in older studies, the search's own training is one of the draws: it was chosen among several."""
     tried = {t.adaptation for c in study.choices_of(arm.name) if len(c.trials) > 1 for t in c.trials if t.adaptation}
     own = [c for c in arm.cells if c.adaptation in tried]
     later = [c for c in arm.cells if c.adaptation not in tried]

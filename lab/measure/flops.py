@@ -82,12 +82,12 @@ class Shape:
     @property
     def parameters(self) -> int:
         """All weights: blocks, norms, embeddings, and a head where it is not tied."""
-        return (
-            self.block_parameters
-            + self.layers * 2 * self.hidden
-            + self.hidden
-            + self.vocabulary * self.hidden * (1 if self.tied else 2)
-        )
+        return self.block_parameters + self.norm_parameters + self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def norm_parameters(self) -> int:
+        """Scales of two norms a block, and of the last one."""
+        return self.layers * 2 * self.hidden + self.hidden
 
     def lora_parameters(self, rank: int) -> int:
         """Weights of an adapter on all linear layers."""

@@ -15,7 +15,7 @@ from importlib.resources import files
 from lab.measure.flops import Shape
 from lab.schema import LabError
 
-FOOTPRINTS = ("full", "lora", "qlora")
+FOOTPRINTS = ("full", "lora", "qlora", "vectors")
 FOUR_BIT = 0.5 + 0.127 / 8 * 4
 """Bytes a weight: four bits, and 0.127 bits a weight of double-quantised constants on blocks
 of 64, rounded up for norms."""
@@ -63,7 +63,7 @@ def forecast_training(
     """
     if method not in FOOTPRINTS:
         raise LabError(f"unknown method {method!r}; one of {', '.join(FOOTPRINTS)}")
-    trained = shape.parameters if method == "full" else shape.lora_parameters(rank)
+    trained = {"full": shape.parameters, "vectors": shape.norm_parameters}.get(method, shape.lora_parameters(rank))
     mixed = bytes_each < 4
     weights = shape.parameters * bytes_each
     if method == "qlora":
@@ -78,7 +78,9 @@ def forecast_training(
         weights + adapter + master,
         gradients,
         8 * trained,
-        activation_bytes(shape, rows, sequence, bytes_each, method != "full", rank, checkpointing, fused_attention),
+        activation_bytes(
+            shape, rows, sequence, bytes_each, method.endswith("lora"), rank, checkpointing, fused_attention
+        ),
         logits,
     )
 

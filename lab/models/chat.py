@@ -10,7 +10,9 @@ functions, so that an answer is learned behind exactly the tokens that it is ask
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,12 +24,41 @@ MARK = "MARKOFTHELAB"
 """A word that no template writes itself."""
 
 
+RENDERING_SECONDS = 5.0
+"""After which a template that renders one message is taken to be without an end."""
+
+
+def in_time(render: Callable[[], str], name: str) -> str:
+    """What ``render`` gives; raises LabError where it takes RENDERING_SECONDS.
+
+    By tracing, which is slow and knows no signals: so it works in any thread, and is used once a template.
+    """
+    until, before = time.monotonic() + RENDERING_SECONDS, sys.gettrace()
+
+    def watch(frame, event, argument):
+        if time.monotonic() > until:
+            raise _Endless
+        return watch
+
+    sys.settrace(watch)
+    try:
+        return render()
+    except _Endless:
+        raise LabError(f"{name}: its chat template does not end (within {RENDERING_SECONDS:g} seconds)") from None
+    finally:
+        sys.settrace(before)
+
+
+class _Endless(BaseException):
+    """Nothing that a template could take for an error of its own."""
+
+
 class Chat:
     """A tokenizer's chat template; raises LabError where it can't render even one user message."""
 
     def __init__(self, name: str, tokenizer: Any) -> None:
         self.name, self.tokenizer = name, tokenizer
-        if MARK not in self._text([{"role": "user", "content": MARK}]):
+        if MARK not in in_time(lambda: self._text([{"role": "user", "content": MARK}]), name):
             raise LabError(f"{name}: its chat template leaves out what the user says")
 
     # What the template can do

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lab.files import folder_revision
@@ -40,6 +41,7 @@ def load_model(name: str, machine: Machine, precision: str = "auto") -> LocalMod
     require_loadable(folder)
     dtype = _number_format(folder, machine, precision)
     with _told(name):
+        _require_layers(folder)
         revision = folder_revision(folder)
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
         network, told = AutoModelForCausalLM.from_pretrained(
@@ -87,6 +89,17 @@ def _require_whole(folder: Path, network: PreTrainedModel, told: dict[str, Any])
             raise LabError(
                 f"{folder}: {said} {sorted(keys)[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
             )
+
+
+def _require_layers(folder: Path) -> None:
+    """Raise LabError for more layers than there are weights: building them would never end."""
+    layers = AutoConfig.from_pretrained(str(folder), trust_remote_code=False).num_hidden_layers
+    held = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            held += len(file.keys())
+    if isinstance(layers, int) and layers > held:
+        raise LabError(f"{folder}/config.json: more layers than its weights have tensors ({held})")
 
 
 def _layers(told: dict[str, Any]) -> list[str]:

@@ -29,6 +29,8 @@ from lab.weights.trained import Trained, rate_by_width
 
 # peft reads an attribute that transformers has renamed; nothing a user could mend.
 warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+# What is unmerged is put back from a copy.
+warnings.filterwarnings("ignore", message="Unmerge result can be inaccurate.*")
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,17 @@ class Full(Trained):
         """A copy of the base (or of ``start``'s result) in float32, all of it trained but for the frozen layers."""
         network = self.apply(model, start).network if start else self.fresh(model, seed)
         network = network.float().requires_grad_(True)
-        if self.frozen_layers:
-            if self.frozen_layers > model.layers:
-                raise LabError(f"frozen_layers {self.frozen_layers}: {model.name} has {model.layers} layers")
+        if frozen := self.frozen(model):
+            if frozen > model.layers:
+                raise LabError(f"frozen_layers {frozen}: {model.name} has {model.layers} layers")
             embeddings = [m for m in network.modules() if isinstance(m, torch.nn.Embedding)]
-            for module in (*embeddings, network.get_output_embeddings(), *_blocks(network)[: self.frozen_layers]):
+            for module in (*embeddings, network.get_output_embeddings(), *_blocks(network)[:frozen]):
                 module.requires_grad_(False)
         yield network
+
+    def frozen(self, model: LocalModel) -> int:
+        """How many of the first layers stay as they are."""
+        return self.frozen_layers
 
     def fresh(self, model: LocalModel, seed: int) -> torch.nn.Module:
         """What training begins with: a copy of the base."""

@@ -24,11 +24,13 @@ def spectrum(
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Of every (name, change, matrix before): the largest singular values of the change, and the energy of all.
 
-    Values that rounding of the matrix alone could leave are taken for zero and left out.
+    A matrix that did not change is left out, and so are values that rounding of the matrix alone could leave.
     """
     found, energy = {}, {}
     for name, change, before in changes:
         change = change.float()
+        if not change.any():
+            continue
         large = min(change.shape) > EXACT_BELOW
         values = torch.svd_lowrank(change, q=MOST)[1] if large else torch.linalg.svdvals(change)
         noise = torch.finfo(before.dtype).eps * before.float().abs().max() * max(change.shape) ** 0.5

@@ -36,7 +36,7 @@ def test_axes_expand_only_where_they_change_something():
     assert [c for c in plan.cells if c.method == "zero_shot"] == [plan.cells[0]] and plan.cells[0].size is None
     assert len([c for c in plan.cells if c.method == "lora"]) == 2 * 2 * 3
     assert len(expand(["few_shot"], [4, 16], [50], 3, TASK).cells) == 3
-    assert plan.cells[-1].label == "lora rank 16 size 100 seed 2"
+    assert plan.cells[-1].label == "lora rank 16 size 100 seed 3"
 
 
 def test_every_arm_gets_the_same_number_of_looks():
@@ -92,7 +92,7 @@ def test_a_budget_drops_the_dearest_but_never_an_arm_or_the_second_seed(budget):
     assert plan.total_seconds <= budget
     assert set(plan.cells) | set(plan.dropped) == before
     headline = [c for c in plan.cells if c.method == "lora" and c.size == 100 and c.rank == 16]
-    assert {0, 1} <= {c.seed for c in headline}
+    assert {1, 2} <= {c.seed for c in headline}
     assert any(c.method == "zero_shot" for c in plan.cells)
     dropped = [plan.seconds[c] for c in plan.dropped]
     assert dropped == sorted(dropped, reverse=True)
@@ -107,9 +107,9 @@ def test_a_size_that_is_dropped_whole_needs_no_search():
 
 
 def test_seeds_of_a_rank_go_together_highest_first():
-    plan = planned(lambda c: 0.0 if c.method == "zero_shot" else c.size + [3.0, 0.0, 1.0][c.seed])
+    plan = planned(lambda c: 0.0 if c.method == "zero_shot" else c.size + [3.0, 0.0, 1.0][c.seed - 1])
     apply_budget(plan, plan.total_seconds - 1)
-    assert [(c.rank, c.size, c.seed) for c in plan.dropped] == [(4, 100, 2)]
+    assert [(c.rank, c.size, c.seed) for c in plan.dropped] == [(4, 100, 3)]
 
 
 def test_a_budget_below_the_smallest_honest_plan_is_refused():

@@ -125,11 +125,17 @@ def test_a_training_goes_on_from_its_checkpoint_and_leaves_none_behind(tiny, tmp
     assert not list((tmp_path / "unfinished").iterdir()) and not list((tmp_path / "results").glob("*/*/checkpoint"))
 
 
-def test_the_winning_trials_adapter_is_the_one_that_is_tested(tiny, tmp_path):
+def test_what_the_search_chose_is_measured_on_draws_that_it_did_not_see(tiny, tmp_path):
+    """A training that was chosen among several lies a little high; as a fresh draw it would lift the mean."""
     task = make_task(60)
-    study = runner_for(task, tiny, tmp_path).run(quick_plan(task, seeds=1, methods=("lora",)))
+    study = runner_for(task, tiny, tmp_path).run(quick_plan(task, seeds=2, methods=("lora",)))
     choice = study.choices[0]
-    assert study.cells[0].adaptation == choice.best.adaptation
+    cells = study.cells_of("lora", 20)
+    assert {c.seed for c in study.cells} == {c.seed for c in cells} == {1, 2}
+    assert all(c.weights == choice.best.settings["weights"] for c in cells)
+    adaptations = [*(c.adaptation for c in cells), *(t.adaptation for t in choice.trials)]
+    assert len(set(adaptations)) == len(adaptations)
+    assert any("Searches chose on a further draw" in n for n in decide(study).notes)
     assert choice.best.accuracy == max(t.accuracy for t in choice.trials)
     # Two trials, ten looks of early stopping each (four steps give four), and one evaluation each.
     assert choice.looks == 2 * (4 + 1)

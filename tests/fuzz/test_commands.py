@@ -27,11 +27,15 @@ SECONDS = 60
 """After which a command hangs."""
 
 
+class Late(BaseException):
+    """No error that a command could take for one of its own."""
+
+
 def run(arguments, capsys) -> tuple[int, str]:
     """(exit status, standard error) of a command in this process."""
 
     def late(number, frame):
-        raise TimeoutError(f"lab {' '.join(arguments)[:200]}: no end after {SECONDS} s")
+        raise Late(f"lab {' '.join(arguments)[:200]}: no end after {SECONDS} s")
 
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(SECONDS)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,8 +151,6 @@ def test_a_template_that_takes_one_message_gets_examples_in_one_block(nano):
 
 
 def test_no_end_token_is_told_when_it_is_loaded(here, tmp_path):
-    import json
-
     folder = shutil.copytree(BUNDLED / "nano", tmp_path / "endless")
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         if (folder / name).exists():
@@ -157,6 +158,30 @@ def test_no_end_token_is_told_when_it_is_loaded(here, tmp_path):
             config.pop("eos_token", None)
             (folder / name).write_text(json.dumps(config))
     with pytest.raises(LabError, match="its tokenizer has no end token.*tokenizer_config.json"):
+        load_model(str(folder), here)
+
+
+@pytest.mark.parametrize("in_a_thread", [False, True])
+def test_a_template_without_an_end_is_told(here, tmp_path, monkeypatch, in_a_thread):
+    monkeypatch.setattr("lab.models.chat.RENDERING_SECONDS", 0.3)
+    folder = shutil.copytree(BUNDLED / "nano", tmp_path / "chatty")
+    loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    (folder / "chat_template.jinja").write_text(loops)
+    with pytest.raises(LabError, match="chatty: its chat template does not end"):
+        if in_a_thread:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(load_model, str(folder), here).result()
+        else:
+            load_model(str(folder), here)
+    assert sys.gettrace() is None
+
+
+@pytest.mark.parametrize("layers", [1000, 10**400], ids=["1000", "10**400"])
+def test_more_layers_than_weights_are_told_before_any_is_built(here, tmp_path, layers):
+    folder = shutil.copytree(BUNDLED / "nano", tmp_path / "deep")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": layers}))
+    with pytest.raises(LabError, match="config.json: more layers than its weights have tensors"):
         load_model(str(folder), here)
 
 

@@ -21,6 +21,7 @@ from lab.flow.methods import Candidate
 from lab.flow.probing import Prober, ProbeSet
 from lab.schema import LabError, TrainingFailed
 from lab.store import provenance
+from lab.study import draws
 
 FIXED_AXES = ("study", "study_rate", "study_epochs")
 
@@ -75,7 +76,7 @@ def sweep(
     found.base = probes.of_base(prober)
     chosen = chosen_candidate(bench, name, size, [size])
     moved = [(axis, v, changed(chosen.weights, axis, v)) for axis, values in axes.items() for v in values]
-    for seed in range(seeds):
+    for seed in draws(seeds):
         for axis, value, weights in [(START, None, chosen.weights), *moved]:
             spec = RunSpec(Candidate(chosen.context, weights), size, seed)
             found.points.append(_point(bench, probes, prober, spec, axis, value))
