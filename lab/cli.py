@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from lab import __version__
-from lab.commands import data, experiments, making, results
+from lab.commands import data, experiments, making, results, using
 from lab.commands.decide import decide
 from lab.commands.options import console
 from lab.files import HALF
@@ -35,6 +35,8 @@ COMMANDS = {
     "import-probe": data.import_probe,
     "report": results.report,
     "share": results.share,
+    "predict": using.predict,
+    "serve": using.serve,
     "open": results.open_,
     "sweep": experiments.sweep,
     "why": experiments.why,

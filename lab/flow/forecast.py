@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from lab.flow.bench import Bench, RunSpec
-from lab.flow.calibration import Rates, calibrate
+from lab.flow.calibration import calibrate, training_rate
 from lab.flow.decoding import written_in_trial
 from lab.flow.latency import ALONE, ALONE_BESIDE, LEAST, SECONDS
 from lab.flow.methods import Method
@@ -23,9 +23,11 @@ from lab.flow.search import Search
 from lab.measure.flops import Shape
 from lab.measure.memory import cache_bytes, forecast_training
 from lab.models.generation import CACHE_BYTES
+from lab.models.pace import Pace
 from lab.models.prefix import common_prefix
 from lab.schema import LabError, Prompt
 from lab.study import SEARCH_DRAW
+from lab.weights.base import Weights
 from lab.weights.training import VALIDATION_LOOKS
 from lab.world.probes import Probe, probe
 
@@ -50,9 +52,13 @@ class Forecast:
         self._probe_seconds = lru_cache(maxsize=64)(self._probe_seconds_of)
 
     @cached_property
-    def rates(self) -> Rates:
-        """The machine's rates, measured when first needed."""
+    def rates(self) -> Pace:
+        """The machine's pace, measured when first needed."""
         return calibrate(self.bench.model, self.bench.store.home)
+
+    def training_rate(self, weights: Weights) -> float:
+        """Seconds a token of its training."""
+        return training_rate(self.bench.model, self.bench.store.home, weights)
 
     def _prompt_tokens(self, spec: RunSpec) -> tuple[float, float]:
         """(mean prompt length of a spec, what of it all test prompts share), from a few prompts."""
@@ -115,7 +121,7 @@ class Forecast:
         tokens = self.prompt_tokens(spec)[0] + self.bench.tokens_a_target
         batch = min(weights.batch_size, len(task.train))
         looks = VALIDATION_LOOKS * len(task.validation) * tokens * self.rates.reading
-        return weights.schedule.steps(len(task.train)) * batch * tokens * self.rates.training + looks
+        return weights.schedule.steps(len(task.train)) * batch * tokens * self.training_rate(weights) + looks
 
     def reading_stage(self, spec: RunSpec) -> float:
         """Seconds of the stage on the documents, 0 where there is none."""
@@ -123,7 +129,7 @@ class Forecast:
         if stage is None or self.bench.stage_is_stored(spec):
             return 0.0
         tokens = sum(self.bench.model.count_tokens(d.text) for d in self.bench.task.documents)
-        return stage.study_epochs * tokens * self.rates.training
+        return stage.study_epochs * tokens * self.training_rate(stage)
 
     def cell(self, cell: PlannedCell) -> float:
         """Seconds of one cell after its arm's search; 0 where its results are stored."""

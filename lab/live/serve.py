@@ -47,8 +47,8 @@ class LocalOnly:
             await self.inner(scope, receive, send)
             return
         asked = HTTPConnection(scope)
-        host, origin = asked.headers.get("host", ""), asked.headers.get("origin", "")
-        if not is_local(f"//{host}") or (origin and (not is_local(origin) or urlsplit(origin).netloc != host)):
+        host = asked.headers.get("host", "")
+        if not asks_here(host, asked.headers.get("origin", "")):
             await _refusal(scope, "only pages of this machine may ask")(scope, receive, send)
             return
         cookie = f"{TOKEN}_{urlsplit(f'//{host}').port or 80}"
@@ -74,6 +74,11 @@ def _refusal(scope, why: str) -> PlainTextResponse | WebSocketClose:
     return WebSocketClose(4403) if scope["type"] == "websocket" else PlainTextResponse(why, 403)
 
 
+def asks_here(host: str, origin: str) -> bool:
+    """Whether a request, by its headers, is one of this machine's own programs or pages to this machine."""
+    return is_local(f"//{host}") and (not origin or (is_local(origin) and urlsplit(origin).netloc == host))
+
+
 def is_local(address: str) -> bool:
     """Whether an address names this machine, with a port that is one."""
     try:
@@ -95,9 +100,14 @@ def free_port(wanted: int) -> int:
 
 def serve(port: int, token: str) -> None:
     """Serve until interrupted, those who know the ``token``."""
+    run(build_app(token), port)
+
+
+def run(app, port: int) -> None:
+    """Serve an ASGI application on this machine until interrupted."""
     import uvicorn
 
-    uvicorn.run(build_app(token), host=HOST, port=port, log_level="warning")
+    uvicorn.run(app, host=HOST, port=port, log_level="warning")
 
 
 def edit_command(folder: Path, port: int) -> list[str]:

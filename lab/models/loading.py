@@ -13,7 +13,7 @@ from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from lab.files import folder_revision
+from lab.files import folder_revision, read_object
 from lab.models.attention import attend_well
 from lab.models.device import Machine
 from lab.models.folders import BUNDLED, bundled_models, find_folder, folder_of, require_loadable
@@ -93,6 +93,7 @@ def _require_whole(folder: Path, network: PreTrainedModel, told: dict[str, Any])
 
 def _require_layers(folder: Path) -> None:
     """Raise LabError for more layers than there are weights: building them would never end."""
+    read_object(folder / "config.json")
     layers = AutoConfig.from_pretrained(str(folder), trust_remote_code=False).num_hidden_layers
     held = 0
     for path in folder.glob("*.safetensors"):

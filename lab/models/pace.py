@@ -55,19 +55,20 @@ def random_rows(model: LocalModel, rows: int, length: int, generator: np.random.
 
 
 def pace_of(model: LocalModel) -> Pace:
-    """Measure it."""
+    """Measure it; a large model's steps take so long that few of them, once, say enough."""
     width, generator = width_of(model), np.random.default_rng(0)
+    times, steps = (2, 9) if model.parameters <= SMALL else (1, 6)
     prompts = random_rows(model, rows_for(model, READ_ROWS, 4), width, generator)
-    reading = min(_timed(lambda: _write(model, prompts, 1)) for _ in range(2)) / (len(prompts) * width)
+    reading = min(_timed(lambda: _write(model, prompts, 1)) for _ in range(times)) / (len(prompts) * width)
     short, long = width // 4, min(2 * width, model.window - 16)
-    each = {length: _writing_seconds(model, _begun_alike(model, length, generator)) for length in (short, long)}
+    each = {n: _writing_seconds(model, _begun_alike(model, n, generator), steps) for n in (short, long)}
     attending = max(0.0, (each[long] - each[short]) / (long - short))
     single = random_rows(model, 1, width, generator)
     return Pace(
         reading,
         writing=max(each[short] - attending * short, 1e-7),
         attending=attending,
-        alone=min(_writing_seconds(model, single) for _ in range(2)),
+        alone=min(_writing_seconds(model, single, steps) for _ in range(times)),
     )
 
 
@@ -84,15 +85,15 @@ def _write(model: LocalModel, rows: list[list[int]], tokens: int) -> int:
     return sum(min(tokens, g.tokens + g.finished) for g in found)
 
 
-def _writing_seconds(model: LocalModel, rows: list[list[int]]) -> float:
-    """Seconds of one row's step after its first, from nine steps beside one."""
-    steps = {}
+def _writing_seconds(model: LocalModel, rows: list[list[int]], steps: int) -> float:
+    """Seconds of one row's step after its first, from so many steps beside one."""
+    made = {}
 
     def work(tokens: int) -> None:
-        steps[tokens] = _write(model, rows, tokens)
+        made[tokens] = _write(model, rows, tokens)
 
-    long, short = _timed(lambda: work(9)), _timed(lambda: work(1))
-    return max(long - short, 1e-5) / max(1, steps[9] - steps[1])
+    long, short = _timed(lambda: work(steps)), _timed(lambda: work(1))
+    return max(long - short, 1e-5) / max(1, made[steps] - made[1])
 
 
 def _timed(work: Callable[[], object]) -> float:

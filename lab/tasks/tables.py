@@ -265,6 +265,11 @@ def _named(cells: list[str]) -> list[str]:
 # JSON
 
 
+def lines_of(source: str, text: str) -> Table:
+    """The rows of JSON lines that are no file."""
+    return _lines(Path(source), text, ".jsonl")
+
+
 def _lines(path: Path, text: str, kind: str) -> Table:
     table, seen = Table(str(path), [], []), {}
     found = _array(path, text) if kind == ".json" and text.lstrip()[:1] == "[" else _objects(text)

@@ -77,4 +77,6 @@ def test_damaged_rates_are_measured_again(tiny, tmp_path, capsys, way):
         path.rmdir()
         path.write_text("[]")
     assert calibrate(tiny, tmp_path).reading > 0
+    path.write_text('{"reading": 1.0}')
+    assert calibrate(tiny, tmp_path).reading != 1.0
     assert "the rates are measured again" in capsys.readouterr().err
