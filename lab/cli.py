@@ -37,6 +37,7 @@ COMMANDS = {
     "share": results.share,
     "predict": using.predict,
     "serve": using.serve,
+    "export": using.export,
     "open": results.open_,
     "sweep": experiments.sweep,
     "why": experiments.why,

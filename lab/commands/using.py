@@ -13,6 +13,7 @@ from lab.commands.options import DEFAULT_MODEL, Device, console
 from lab.schema import LabError
 
 if TYPE_CHECKING:
+    from lab.decide import Decision
     from lab.flow.arm import Ready
     from lab.measure.arms import Arm
     from lab.study import Study
@@ -51,7 +52,8 @@ def predict(
         beside.print(f"{file.known} of {len(asked)} are answered already")
     if not file.left:
         return
-    ready = open_arm(report, arm, model, task, device, beside)
+    study, _, chosen = _arm_of(report, arm)
+    ready = open_arm(study, chosen, model, task, device, beside)
     with Bars(beside, len(file.left)) as bars:
         for start in range(0, len(file.left), CHUNK):
             some = file.left[start : start + CHUNK]
@@ -77,22 +79,39 @@ def serve(
     from lab.live.serve import HOST, free_port, run
 
     port = free_port(port)
-    ready = open_arm(report, arm, model, task, device, console)
+    study, _, chosen = _arm_of(report, arm)
+    ready = open_arm(study, chosen, model, task, device, console)
     # The first answer loads and trains what is missing: not in the first caller's time.
     ready.answers([("first", "first")])
     console.print(f"http://{HOST}:{port}/v1, model {ready.name}; one user message is one input; Ctrl-C ends it")
     run(build_endpoint(ready), port)
 
 
-def open_arm(report: Path, name: str, model: str, task: Path | None, device: str, told: Console) -> Ready:
-    """The arm of a report on a bench of its own; raises LabError where task or model are no longer what was
-    measured."""
+def export(
+    report: Report,
+    out: Annotated[Path, typer.Option(help="folder to write; must not be there yet")],
+    merged: Annotated[bool, typer.Option("--merged", help="an adapter merged into its base, as one model")] = False,
+    arm: ArmName = "",
+    model: Model = "",
+    task: Task = None,
+    device: Device = "auto",
+) -> None:
+    """Write the arm that was taken as files that work without the lab: weights, prompts, index, script, card."""
+    from lab.report.export import export as write
+
+    if out.exists():
+        raise LabError(f"--out {out}: is there already; name a new folder")
+    study, folder, chosen = _arm_of(report, arm)
+    ready = open_arm(study, chosen, model, task, device, console)
+    for name in write(ready, study, chosen, _decision(study, folder), out, merged):
+        console.print(f"{out / name}", soft_wrap=True)
+
+
+def open_arm(study: Study, arm: Arm, model: str, task: Path | None, device: str, told: Console) -> Ready:
+    """An arm of a study on a bench of its own; raises LabError where task or model are no longer what was measured."""
     from lab.commands.workbench import bench_of
     from lab.flow.arm import Ready, live_cell
-    from lab.study import Study
 
-    study = Study.load(report / "study.json" if report.is_dir() else report)
-    arm = chosen_arm(study, report if report.is_dir() else report.parent, name)
     cell = live_cell(arm)
     if cell.model and cell.model != study.model["name"] and not model:
         raise LabError(f"{arm.label}: is of another model than the study's; say where {cell.model} lies with --model")
@@ -105,22 +124,31 @@ def open_arm(report: Path, name: str, model: str, task: Path | None, device: str
     return ready
 
 
-def chosen_arm(study: Study, folder: Path, name: str) -> Arm:
-    """The arm of this name, else the one that the report's own settings take; raises LabError where none is taken."""
-    from lab.commands.results import settings_of_decision
-    from lab.decide import decide
+def _arm_of(report: Path, name: str) -> tuple[Study, Path, Arm]:
+    """(study, its folder, the arm of this name, else the one that the report's own settings take); raises LabError
+    where none is taken."""
     from lab.flow.arm import arm_named
     from lab.measure.arms import arms_at
+    from lab.study import Study
 
+    folder = report if report.is_dir() else report.parent
+    study = Study.load(report / "study.json" if report.is_dir() else report)
     arms = arms_at(study)
     if name:
-        return arm_named(arms, name)
-    decision = decide(study, settings_of_decision(folder / "decision.json"))
+        return study, folder, arm_named(arms, name)
+    decision = _decision(study, folder)
     if not decision.chosen:
         leading = f" (ahead: {decision.leader})" if decision.leader else ""
         labels = ", ".join(a.label for a in arms)
         raise LabError(f"{folder}: no arm was taken{leading}; name one with --arm: {labels}")
-    return arm_named(arms, decision.chosen)
+    return study, folder, arm_named(arms, decision.chosen)
+
+
+def _decision(study: Study, folder: Path) -> Decision:
+    from lab.commands.results import settings_of_decision
+    from lab.decide import decide
+
+    return decide(study, settings_of_decision(folder / "decision.json"))
 
 
 def model_of(study: Study) -> str:

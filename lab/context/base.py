@@ -40,6 +40,8 @@ class Fitted(ABC):
     """Measured time to build a prompt, in a batch."""
     index_seconds: float = 0.0
     """What making its index took, embedding included, when it was first made."""
+    searcher: Any = None
+    """What it finds texts with (``lab.context.retrieval.search.Searcher``); None where nothing is searched."""
 
     def __init__(self, context: Context, task: Task) -> None:
         self.context, self.task, self.instruction = context, task, context.instruction_of(task)
@@ -51,6 +53,11 @@ class Fitted(ABC):
     def prepare(self, samples: list[Sample]) -> None:
         """Work that is cheaper for many samples at once, such as retrieval."""
         return None
+
+    @property
+    def rows_searched(self) -> list[dict[str, str]]:
+        """What the searcher's texts stand for, in its order, as plain data."""
+        return []
 
     def read_from(self, example: Sample) -> tuple[Passage, ...]:
         """The passages that a worked example is answered from; none where none are retrieved."""

@@ -104,6 +104,10 @@ class _Nearest(Fitted):
         self.searcher, self.index_seconds = searcher, searcher.index_seconds
         self._found: dict[str, list[int]] = {}
 
+    @property
+    def rows_searched(self) -> list[dict[str, str]]:
+        return [{"id": s.id, "input": s.input, "target": s.target} for s in self.task.train]
+
     def prepare(self, samples: list[Sample]) -> None:
         wanted = [s for s in samples if s.id not in self._found]
         # Spare hits make up for the item's own group, which is left out.

@@ -111,12 +111,11 @@ class _Retrieved(Fitted):
         self.passages = context.passages_of(task)
         self.pool = spread(list(task.train)) if context.examples else []
         self._found: dict[str, list[Passage]] = {}
-        self._searcher = None
         if not context.is_control:
             from lab.context.retrieval.search import Searcher
 
-            self._searcher = Searcher([p.text for p in self.passages], context.mode, tools, task.asks_singles)
-            self.index_seconds = self._searcher.index_seconds
+            self.searcher = Searcher([p.text for p in self.passages], context.mode, tools, task.asks_singles)
+            self.index_seconds = self.searcher.index_seconds
         self._by_document: dict[str, list[Passage]] = {}
         for passage in self.passages:
             self._by_document.setdefault(passage.document_id, []).append(passage)
@@ -128,7 +127,7 @@ class _Retrieved(Fitted):
         elif self.context.mode == "random":
             found = [self._drawn(s) for s in wanted]
         else:
-            hits = self._searcher.search([s.input for s in wanted], self.context.k)
+            hits = self.searcher.search([s.input for s in wanted], self.context.k)
             found = [[self.passages[i] for i, _ in h] for h in hits]
         self._found |= {s.id: passages for s, passages in zip(wanted, found)}
 
@@ -140,6 +139,10 @@ class _Retrieved(Fitted):
     def _drawn(self, sample: Sample) -> list[Passage]:
         count = min(self.context.k, len(self.passages))
         return random.Random(f"passages {sample.id}").sample(self.passages, count)
+
+    @property
+    def rows_searched(self) -> list[dict[str, str]]:
+        return [{"id": p.id, "text": p.text} for p in self.passages]
 
     def read_from(self, example: Sample) -> tuple[Passage, ...]:
         self.prepare([example])

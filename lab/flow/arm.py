@@ -111,11 +111,12 @@ class Ready:
         """The prompts of inputs, which are none of the task's items, whatever their ids are."""
         # Named by their texts: what was found for one input is found for the same input again.
         samples = [Sample(f"\0{text}", text, "") for _, text in inputs]
-        self._fitted.prepare(samples)
-        return [self._fitted.build(s) for s in samples]
+        self.fitted.prepare(samples)
+        return [self.fitted.build(s) for s in samples]
 
     @cached_property
-    def _fitted(self) -> Fitted:
+    def fitted(self) -> Fitted:
+        """Its context, ready to build prompts."""
         fitted = self.bench.fitted(self.spec)
         # Passages and examples are embedded by now; vectors of questions that come once are not worth a file.
         self.bench.tools.cache = None

@@ -249,6 +249,8 @@ GOOD: dict[str, tuple[str, ...]] = {
     "sweep": ("task",),
     "why": (),
     "memory": ("--model", "tiny"),
+    "predict": ("report", "rows.csv", "--input", "input", "--arm", "zero_shot", "--out", "answers.jsonl"),
+    "export": ("report", "--out", "taken", "--arm", "zero_shot"),
     "prices": (),
     "runs": (),
     "keep": ("report", "--out", "new"),
@@ -259,7 +261,7 @@ GOOD: dict[str, tuple[str, ...]] = {
     "train-embedder": ("--text", "nowhere", "--out", "new"),
     "pretrain": ("--work", "new", "--text", "nowhere"),
 }
-"""A command line of each command that would do; ``open`` serves until it is stopped and takes a port only."""
+"""A command line of each command that would do; ``open`` and ``serve`` go on until they are stopped."""
 VALUES = {
     "empty": "",
     "a word": "nonsense",

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -152,6 +153,13 @@ class Searcher:
             started = time.perf_counter()
             self.lexical = LexicalIndex(self.texts, singles)
             self.index_seconds += time.perf_counter() - started
+
+    def save(self, folder: Path) -> None:
+        """Write the indexes as their libraries read them: ``index.faiss`` and the folder ``bm25``."""
+        if self.dense:
+            faiss.write_index(self.dense.index, str(folder / "index.faiss"))
+        if self.lexical:
+            self.lexical.index.save(str(folder / "bm25"))
 
     def search(self, queries: Sequence[str], k: int) -> list[Hits]:
         """(index, score) of the ``k`` best texts for each query; fewer only where lexical search finds fewer."""
