@@ -97,7 +97,7 @@ def export(
     device: Device = "auto",
 ) -> None:
     """Write the arm that was taken as files that work without the lab: weights, prompts, index, script, card."""
-    from lab.report.export import export as write
+    from lab.live.export import export as write
 
     if out.exists():
         raise LabError(f"--out {out}: is there already; name a new folder")

@@ -114,6 +114,11 @@ class LocalModel:
         """The base's own values, for putting them back after a merge."""
         return Pristine(self.network, self.folder)
 
+    def save(self, folder: Path) -> None:
+        """Write network and tokenizer in the transformers layout; what is merged is within the weights."""
+        self.network.save_pretrained(str(folder), safe_serialization=True)
+        self.tokenizer.save_pretrained(str(folder))
+
     def copy_network(self) -> torch.nn.Module:
         """A second set of weights, for what changes all of them."""
         return copy.deepcopy(self.network)
@@ -218,6 +223,11 @@ class LocalModel:
         """Tokens that end an answer beside the tokenizer's and the network's own."""
         return frozenset(self.chat.turn_end[-1:]) if self.chat else frozenset()
 
+    @property
+    def ends(self) -> set[int]:
+        """All tokens that end an answer."""
+        return end_tokens(self.network, self.tokenizer) | self.turn_ends
+
     def encode_text(self, text: str) -> Encoded:
         """A whole text, cut to the window, every token but the first to be predicted."""
         ids = self.tokenizer(text)["input_ids"][: self.window]
@@ -256,7 +266,7 @@ class LocalModel:
 
     def _constraint(self, allowed: str) -> Constraint:
         if allowed not in self._constraints:
-            ends = end_tokens(self.network, self.tokenizer) | self.turn_ends
+            ends = self.ends
             vocabulary = self.network.get_output_embeddings().weight.shape[0]
             self._constraints[allowed] = Constraint(self.tokenizer, allowed, ends, vocabulary)
         return self._constraints[allowed]

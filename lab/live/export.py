@@ -25,7 +25,6 @@ from lab.measure.estimand import Live, live_of
 from lab.measure.forgetting import forgotten
 from lab.measure.words import points
 from lab.models.folders import BUNDLED, folder_of
-from lab.models.generation import end_tokens
 from lab.models.getting import catalogue
 from lab.models.prompts import render
 from lab.report.rendering import template
@@ -54,7 +53,7 @@ def export(ready: Ready, study: Study, arm: Arm, decision: Decision, out: Path, 
         parts |= dict(_prompts(ready, folder)) if not told else {}
         packages = " ".join(_packages(ready, folder))
         if not told:
-            script = template("lab.report", "answer.py.txt").render(packages=packages)
+            script = template("lab.live", "answer.py.txt").render(packages=packages)
             (folder / "answer.py").write_text(script, encoding="utf-8")
             parts["answer.py"] = "answers inputs with all of this, without the lab"
         card = _card(ready, study, arm, decision, out.name, list(parts.items()), packages, told)
@@ -82,8 +81,7 @@ def _weights(ready: Ready, folder: Path, merged: bool) -> Iterator[tuple[str, st
         )
         yield "adapter/", "the adapter in peft's layout, on the base below"
         return
-    model.network.save_pretrained(str(folder / "model"), safe_serialization=True)
-    model.tokenizer.save_pretrained(str(folder / "model"))
+    model.save(folder / "model")
     yield "model/", "the whole model in transformers' layout" + (", the adapter merged into it" if merged else "")
 
 
@@ -117,7 +115,7 @@ def _prompts(ready: Ready, folder: Path) -> Iterator[tuple[str, str]]:
         "dtype": model.precision,
         "max_tokens": decoding.max_tokens,
         "stop": decoding.stop,
-        "ends": sorted(end_tokens(ready.bench.adapted(ready.spec).network, model.tokenizer) | model.turn_ends),
+        "ends": sorted(ready.bench.adapted(ready.spec).ends),
         "extraction": ready.bench.extraction,
         "prompts": {str(n): _rendered(ready, _with(prompt, what, n)) for n in range(context.k + 1 if what else 1)},
         "search": None,
@@ -194,7 +192,7 @@ def _card(
     told = "" if lost is None or lost.headline is None else _lost(lost.headline)
     settings = {k: v for k, v in cell.weights.items() if k not in ("name", "version")}
     own = arm.interval
-    return template("lab.report", "arm.md").render(
+    return template("lab.live", "arm.md").render(
         base=base_of(ready),
         base_id=known.hub if known else "",
         base_licence=known.licence if known else "",
