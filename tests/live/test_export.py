@@ -17,8 +17,8 @@ from lab.flow.arm import Ready, arm_named, live_cell
 from lab.flow.bench import Bench
 from lab.flow.plan import expand
 from lab.flow.runner import Runner
-from lab.measure.arms import arms_at
 from lab.live.export import export
+from lab.measure.arms import arms_at
 from lab.schema import LabError
 from lab.store import Store, read_completions
 from tests.conftest import make_task
