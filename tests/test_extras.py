@@ -12,6 +12,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from lab.models.constraint import Constraint
+from lab.models.endpoint import endpoint
 from lab.models.folders import folder_of
 from lab.models.gguf import convert
 from lab.schema import LabError, extra
@@ -41,6 +42,7 @@ USES = {
     "pypdf": ("documents", _read_document(".pdf")),
     "docx": ("documents", _read_document(".docx")),
     "gguf": ("gguf", lambda folder: convert(folder / "a.gguf", folder)),
+    "openai": ("api", lambda folder: endpoint("https://example.org/v1#m@2026-11-27")),
     "datasets": ("hub", lambda folder: read_table("someone/something")),
     "datasets ": ("embedder", lambda folder: train_embedder(None, folder / "out")),
 }

@@ -114,6 +114,7 @@ def decide(
 
     from lab.commands.terminal import show_findings, show_plan
     from lab.commands.workbench import open_bench
+    from lab.models.base import require
     from lab.store import KINDS, Store
 
     findings = require_sound(read, allow_leak)
@@ -132,7 +133,10 @@ def decide(
         extraction=require_extraction(extract),
     )
     plan = expand(*grid, offer_of(bench.model, read))
-    asked = asked if forgetting else None
+    for m in plan.methods:
+        require(bench.model, m.abilities, f"--methods {m.name}")
+    # What no training can change forgets nothing.
+    asked = asked if forgetting and "train" in bench.model.can else None
     _say_what_runs(read, bench)
     show_findings(console, findings)
     _warn_of_long_items(bench)

@@ -26,7 +26,9 @@ console = Console(markup=False, highlight=False)
 """What is printed is data: a bracket in a path, a label or a task's name is a bracket. Styles go by ``rich.text``."""
 
 Folder = Annotated[Path, typer.Argument(help="task folder")]
-ModelName = Annotated[str, typer.Option("--model", help="bundled name, local folder or Hub id")]
+ModelName = Annotated[
+    str, typer.Option("--model", help="bundled name, local folder, Hub id, .gguf file, or an endpoint: URL#MODEL@DATE")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 Precision = Annotated[
     str, typer.Option(help="number format of the model: auto (the faster one on this machine), float32 or bfloat16")

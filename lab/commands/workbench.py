@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.schema import LabError
 from lab.tasks.task import Task
@@ -35,15 +35,14 @@ def open_bench(
     from lab.context.base import Tools
     from lab.flow.bench import Bench
     from lab.flow.probing import forgetting_probes
-    from lab.models.device import machine
-    from lab.models.loading import load_model
     from lab.store import Store
     from lab.world.general import general_texts
     from lab.world.probes import folder_probe
 
     # A broken probe is told before the model is loaded.
     own_probes = [folder_probe(f) for f in probe_folders]
-    store, model = store or Store(), load_model(model_name, machine(device), precision)
+    store = store or Store()
+    model = opened(model_name, device, precision, store)
     general = general_texts(model, general_text)
     tools = Tools(embedder, store.cache / "vectors")
     bench = Bench(
@@ -59,12 +58,19 @@ def open_bench(
     return bench, forgetting_probes(model, own_probes, general)
 
 
+def opened(name: str, device: str, precision: str, store: Store) -> Any:
+    """A model by its name: a local one, or one behind an address."""
+    from lab.models.device import machine
+    from lab.models.endpoint import endpoint, is_endpoint
+    from lab.models.loading import load_model
+
+    return endpoint(name, store.cache) if is_endpoint(name) else load_model(name, machine(device), precision)
+
+
 def bench_of(study: Study, model_name: str, folder: Path | None, device: str) -> Bench:
     """The bench that a study was measured on, for using its arms; raises LabError where task or model are others."""
     from lab.context.base import Tools
     from lab.flow.bench import Bench
-    from lab.models.device import machine
-    from lab.models.loading import load_model
     from lab.schema import Decoding
     from lab.store import Store
     from lab.tasks.task import load_task
@@ -74,10 +80,10 @@ def bench_of(study: Study, model_name: str, folder: Path | None, device: str) ->
     task = task.with_items(study.task["test"]) if study.task.get("test_of") else task
     if task.digest != study.task["digest"]:
         raise LabError(f"{task.folder}: its items are no longer those of the study; name the task's folder with --task")
-    model = load_model(model_name, machine(device), study.model.get("precision", "auto"))
+    store = Store()
+    model = opened(model_name, device, study.model.get("precision", "auto"), store)
     if model.revision != study.model["revision"]:
         raise LabError(f"--model {model_name}: is not the model of the study ({study.model['name']})")
-    store = Store()
     return Bench(
         # Nothing is scored, so that a scorer of the user's own need not run.
         replace(task, scorer="exact"),

@@ -372,7 +372,7 @@ class Bench:
     @cached_property
     def tokens_a_target(self) -> float:
         """Mean tokens of a target."""
-        return float(np.mean([len(self.model.encode_target(s.target)) for s in self.task.labelled[:64]]))
+        return float(np.mean([self.model.target_tokens(s.target) for s in self.task.labelled[:64]]))
 
 
 def _has_weights(entry: Entry) -> bool:

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from lab.files import digest
+from lab.models.base import require
 from lab.models.local import LocalModel
 from lab.models.prompts import render
 from lab.schema import Decoding, LabError, Prompt
@@ -42,6 +43,7 @@ def decoding_for(task: Task, model: LocalModel, way: str = "free", extraction: s
     free = _free(task, model, extraction)
     if way == "free":
         return free
+    require(model, ["choose"], f"--decoding {way}")
     if extraction:
         raise LabError(f"--extract {extraction}: with --decoding {way} the whole completion is the answer")
     allowed = allowed_answers(task)
@@ -55,7 +57,7 @@ def decoding_for(task: Task, model: LocalModel, way: str = "free", extraction: s
 
 
 def _free(task: Task, model: LocalModel, extraction: str) -> Decoding:
-    longest = max(len(model.encode_target(s.target)) for s in task.labelled)
+    longest = max(model.target_tokens(s.target) for s in task.labelled)
     lines = any("\n" in s.target for s in task.labelled)
     blank = any("\n\n" in s.target for s in task.labelled)
     room = min(model.window // 2, longest + longest // 2 + 4)

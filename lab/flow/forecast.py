@@ -25,6 +25,7 @@ from lab.measure.memory import cache_bytes, forecast_training
 from lab.models.generation import CACHE_BYTES
 from lab.models.pace import Pace
 from lab.models.prefix import common_prefix
+from lab.models.prompts import render
 from lab.schema import LabError, Prompt
 from lab.study import SEARCH_DRAW
 from lab.weights.base import Weights
@@ -54,7 +55,8 @@ class Forecast:
     @cached_property
     def rates(self) -> Pace:
         """The machine's pace, measured when first needed."""
-        return calibrate(self.bench.model, self.bench.store.home)
+        model = self.bench.model
+        return calibrate(model, self.bench.store.home) if "train" in model.can else model.pace
 
     def training_rate(self, weights: Weights) -> float:
         """Seconds a token of its training."""
@@ -63,6 +65,9 @@ class Forecast:
     def _prompt_tokens(self, spec: RunSpec) -> tuple[float, float]:
         """(mean prompt length of a spec, what of it all test prompts share), from a few prompts."""
         model, reserve = self.bench.model, self.bench.decoding.max_tokens
+        if "train" not in model.can:
+            lengths = [model.count_tokens(render(p)) for p in self._prompts(spec, SAMPLE)]
+            return float(np.mean(lengths)), 0.0
         encoded = [model.encode(p, reserve).tokens for p in self._prompts(spec, SAMPLE)]
         shared = common_prefix(encoded) if len(encoded) > 1 else 0
         return float(np.mean([len(e) for e in encoded])), float(shared)
@@ -192,6 +197,8 @@ class Forecast:
         """Peak bytes of a cell's work beyond the loaded model: its training, or completing a batch;
         None for a shape the formulas don't know."""
         model = self.bench.model
+        if "train" not in model.can:
+            return None
         try:
             shape = Shape.of(model.config.to_dict())
         except LabError:

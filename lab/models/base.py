@@ -65,6 +65,9 @@ class Model(Protocol):
     def count_tokens(self, text: str) -> int:
         """Tokens of a text without begin and end tokens (about, where the tokenizer is not at hand)."""
 
+    def target_tokens(self, target: str) -> int:
+        """Tokens of a right answer with what ends it (about, likewise)."""
+
     def misfit(self, prompt: Prompt, reserve: int) -> str:
         """Why a prompt can't be asked with ``reserve`` tokens kept for the answer; empty where it can."""
 

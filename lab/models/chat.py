@@ -97,20 +97,8 @@ class Chat:
     # Prompts and answers
 
     def messages(self, prompt: Prompt) -> list[Message]:
-        """The conversation that a prompt stands for; what the template lacks goes into the first user message."""
-        if prompt.layout == "block" or (prompt.examples and not self.has_turns):
-            return [{"role": "user", "content": render(prompt)}]
-        turns: list[Message] = []
-        # Best examples stand first in a prompt and next to the input in a conversation.
-        for example in reversed(prompt.examples):
-            asked = _with_passages(prompt, example.passages if prompt.passages else (), example.input)
-            turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": example.target}]
-        turns.append({"role": "user", "content": _with_passages(prompt, prompt.passages, prompt.input)})
-        if not prompt.instruction:
-            return turns
-        if self.has_system:
-            return [{"role": "system", "content": prompt.instruction}, *turns]
-        return [turns[0] | {"content": f"{prompt.instruction}\n\n{turns[0]['content']}"}, *turns[1:]]
+        """The conversation that a prompt stands for."""
+        return messages_of(prompt, self.has_system, self.has_turns)
 
     def text(self, prompt: Prompt) -> str:
         """The prompt's conversation as the template writes it."""
@@ -137,6 +125,23 @@ class Chat:
             return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answering)
         except Exception as error:
             raise LabError(f"{self.name}: its chat template can't render a conversation: {first_line(error)}") from None
+
+
+def messages_of(prompt: Prompt, has_system: bool = True, has_turns: bool = True) -> list[Message]:
+    """The conversation that a prompt stands for; what a template lacks goes into the first user message."""
+    if prompt.layout == "block" or (prompt.examples and not has_turns):
+        return [{"role": "user", "content": render(prompt)}]
+    turns: list[Message] = []
+    # Best examples stand first in a prompt and next to the input in a conversation.
+    for example in reversed(prompt.examples):
+        asked = _with_passages(prompt, example.passages if prompt.passages else (), example.input)
+        turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": example.target}]
+    turns.append({"role": "user", "content": _with_passages(prompt, prompt.passages, prompt.input)})
+    if not prompt.instruction:
+        return turns
+    if has_system:
+        return [{"role": "system", "content": prompt.instruction}, *turns]
+    return [turns[0] | {"content": f"{prompt.instruction}\n\n{turns[0]['content']}"}, *turns[1:]]
 
 
 def _with_passages(prompt: Prompt, passages: Sequence[Passage], question: str) -> str:

@@ -218,6 +218,10 @@ class LocalModel:
             return self.chat.answer_ids(target)
         return [*plain_ids(self.tokenizer, f" {target}"), self.tokenizer.eos_token_id]
 
+    def target_tokens(self, target: str) -> int:
+        """Tokens of a completion as training sees it."""
+        return len(self.encode_target(target))
+
     @cached_property
     def turn_ends(self) -> frozenset[int]:
         """Tokens that end an answer beside the tokenizer's and the network's own."""
