@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoTokenizer
 
 from lab.models.constraint import Constraint
@@ -18,6 +19,7 @@ from lab.models.gguf import convert
 from lab.schema import LabError, extra
 from lab.tasks.documents import READERS
 from lab.tasks.tables import read_table
+from lab.weights.qlora import rounded
 from lab.world.embedder import train_embedder
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +44,7 @@ USES = {
     "pypdf": ("documents", _read_document(".pdf")),
     "docx": ("documents", _read_document(".docx")),
     "gguf": ("gguf", lambda folder: convert(folder / "a.gguf", folder)),
+    "bitsandbytes": ("qlora", lambda folder: rounded(torch.nn.Linear(2, 2)).__enter__()),
     "openai": ("api", lambda folder: endpoint("https://example.org/v1#m@2026-11-27")),
     "datasets": ("hub", lambda folder: read_table("someone/something")),
     "datasets ": ("embedder", lambda folder: train_embedder(None, folder / "out")),

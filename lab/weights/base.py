@@ -72,6 +72,8 @@ class Weights(ABC):
     trains: ClassVar[bool] = True
     adapter: ClassVar[bool] = False
     """What is learned can be kept beside the base's weights, which stay as they are."""
+    rounds: ClassVar[bool] = False
+    """The base's own matrices are rounded as well, so that even without training it answers a little otherwise."""
     has_rank: ClassVar[bool] = False
     footprint: ClassVar[str] = "full"
     """Which of ``lab.measure.memory.FOOTPRINTS`` its training holds in memory."""

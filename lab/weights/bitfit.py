@@ -85,11 +85,20 @@ class BitFit(Trained):
         save_file(state, folder / "vectors.safetensors")
 
     def apply(self, model: LocalModel, folder: Path) -> LocalModel:
-        """The base with the trained vectors in it, until it is used again."""
+        """The base with the trained vectors in it, until it is used again; it knows what the base says."""
         network = model.network
         own = {n: p.data for n, p in vectors(network).items()}
         _put(network, _read(folder, own))
-        return model.lend(network.eval(), lambda: _put(network, own))
+
+        def of_base(batch):
+            trained = {n: p.data for n, p in vectors(network).items()}
+            _put(network, own)
+            try:
+                return completion_logits(network, batch, model.pad, network.device)[0]
+            finally:
+                _put(network, trained)
+
+        return model.lend(network.eval(), lambda: _put(network, own), of_base)
 
 
 class _Rounded(torch.nn.Module):

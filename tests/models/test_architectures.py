@@ -12,16 +12,21 @@ import transformers
 from safetensors.torch import load_file
 from transformers.pytorch_utils import Conv1D
 
+import lab.weights
+from lab.flow.families import members
 from lab.flow.methods import Candidate, Method
 from lab.flow.plan import expand
 from lab.models.folders import BUNDLED
 from lab.models.generation import generate
+from lab.models.likelihood import completion_logits
 from lab.models.loading import load_model
 from lab.models.prefix import common_prefix
-from lab.schema import Decoding
+from lab.schema import Decoding, LabError, Prompt
 from lab.weights.adapter import adapted_layers
+from lab.weights.base import TrainingData
 from lab.weights.full import Full
 from lab.weights.lora import Lora
+from lab.weights.training import encode_pairs
 from tests.conftest import make_task
 from tests.flow.test_runner import runner_for
 
@@ -127,6 +132,30 @@ def test_windows_are_respected(family):
     whole.load_state_dict(model.network.state_dict())
     prompt = prompts_of(model)[3]
     assert plainly(whole, prompt, 30, {2}) != plainly(model.network, prompt, 30, {2})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [n for n, kind in members(lab.weights).items() if kind.trains])
+def test_every_method_trains_on_it_and_leaves_it_as_it_was(family, method, tmp_path):
+    name, model = family
+    before = {n: p.detach().clone() for n, p in model.network.named_parameters()}
+    pairs = tuple((Prompt("Answer.", f"What is {i}?"), f"it is {i % 3}") for i in range(8))
+    kind = members(lab.weights)[method]
+    weights = kind(learning_rate=kind.RATES[-1], epochs=1, minimum_steps=3, batch_size=4)
+    data, quiet = TrainingData(pairs, pairs[:4]), lambda done, total, words: None
+    if name == "GPT2" and kind.rounds:
+        with pytest.raises(LabError, match="no linear layers that bitsandbytes holds"):
+            weights.adapt(model, data, tmp_path, 0, quiet)
+        return
+    log = weights.adapt(model, data, tmp_path, 0, quiet)
+    items = encode_pairs(model, pairs[:4])
+    with torch.no_grad():
+        base = completion_logits(model.network, items, 0, "cpu")[0]
+        tuned = completion_logits(weights.apply(model, tmp_path).network, items, 0, "cpu")[0]
+        again = completion_logits(model.network, items, 0, "cpu")[0]
+    assert log.steps == 3 and torch.equal(base, again) and not torch.allclose(tuned, base, atol=1e-5)
+    after = dict(model.network.named_parameters())
+    assert after.keys() == before.keys() and all(torch.equal(after[n], v) for n, v in before.items())
 
 
 def test_every_matrix_of_every_block_gets_an_adapter_and_nothing_else(family):

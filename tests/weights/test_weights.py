@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from peft import get_peft_model
 
 from lab.files import CHECKPOINT
 from lab.models.likelihood import Encoded, completion_logits
 from lab.schema import Document, Example, LabError, Prompt
-from lab.weights import training
+from lab.weights import qlora, training
+from lab.weights.adapter import strip
 from lab.weights.base import TrainingData
 from lab.weights.full import Full
 from lab.weights.lora import Lora
@@ -214,3 +216,30 @@ def test_a_checkpoint_that_cannot_be_written_is_told_and_costs_nothing(tiny, tmp
     assert log.curve == whole.curve
     with pytest.raises(LabError, match="can't be written"):
         weights.adapt(tiny, data, tmp_path / "third", 0, quiet, pause_after=2)
+
+
+def test_four_bits_and_rounded_matrices_answer_alike(nano):
+    """What a GPU trains on (bitsandbytes' layers, peft's beside them) and what is used: the same function."""
+    import copy
+
+    network = copy.deepcopy(nano.network)
+    before = {n: p.detach().clone() for n, p in network.named_parameters()}
+    ids = torch.tensor([nano.tokenizer("Input: Where is Oakley?\nOutput:")["input_ids"]])
+    with torch.inference_mode():
+        whole = network(input_ids=ids).logits
+        with qlora.rounded(network):
+            wanted = network(input_ids=ids).logits
+    with qlora.in_four_bits(network):
+        peft = get_peft_model(network, qlora.QLora(rank=2).config())
+        kinds = {type(m).__name__ for m in peft.modules()}
+        found = peft.train()(input_ids=ids).logits
+        found.square().mean().backward()
+        trained = [p for p in peft.parameters() if p.requires_grad]
+        assert "Linear4bit" in kinds and "Linear4bit" in {type(m).__name__ for m in peft.modules()}
+        assert trained and all(p.grad is not None for p in trained)
+        strip(network)
+    assert torch.allclose(found.detach(), wanted, atol=2e-3)
+    assert not torch.allclose(wanted, whole, atol=2e-2), "four bits are not nothing"
+    after = dict(network.named_parameters())
+    assert after.keys() == before.keys() and all(torch.equal(after[n], v) for n, v in before.items())
+    assert not hasattr(network, "is_loaded_in_4bit")
