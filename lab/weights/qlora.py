@@ -151,13 +151,14 @@ def rounded(network: torch.nn.Module) -> Iterator[None]:
 def _rounded_in_place(network: torch.nn.Module) -> dict[torch.nn.Parameter, torch.Tensor]:
     """Round the matrices to four bits and back; their own values."""
     with extra("qlora", "QLoRA"):
-        from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+        import bitsandbytes
+    quantize, dequantize = bitsandbytes.functional.quantize_4bit, bitsandbytes.functional.dequantize_4bit
     own = {}
     for _, _, layer in matrices(network):
         weight = layer.weight
         own[weight] = weight.data
-        held, state = quantize_4bit(weight.data, **FORMAT)
-        weight.data = dequantize_4bit(held, state).to(weight.dtype)
+        held, state = quantize(weight.data, **FORMAT)
+        weight.data = dequantize(held, state).to(weight.dtype)
     return own
 
 
