@@ -114,10 +114,14 @@ class _Nearest(Fitted):
         found = self.searcher.search([s.input for s in wanted], self.context.k + 16)
         self._found |= {s.id: [index for index, _ in hits] for s, hits in zip(wanted, found)}
 
-    def build(self, sample: Sample) -> Prompt:
+    def chosen(self, sample: Sample) -> list[Sample]:
+        """The training items most like a sample, the best first."""
         self.prepare([sample])
         nearest = without_group([self.task.train[i] for i in self._found[sample.id]], sample)
-        return self.prompt(sample, nearest[: self.context.k])
+        return nearest[: self.context.k]
+
+    def build(self, sample: Sample) -> Prompt:
+        return self.prompt(sample, self.chosen(sample))
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,8 @@ def _no_script(ready: Ready) -> str:
     """Why no script can answer as was measured; empty where one can."""
     if ready.bench.decoding.allowed:
         return "Answers were constrained to what the task allows, which takes the lab: `lab serve`, `lab predict`."
+    if ready.spec.candidate.context.depth and ready.fitted.searcher is None:
+        return "Two searches stand behind each prompt, which takes the lab: `lab serve`, `lab predict`."
     return ""
 
 

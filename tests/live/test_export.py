@@ -23,7 +23,8 @@ from lab.schema import LabError
 from lab.store import Store, read_completions
 from tests.conftest import make_task
 
-METHODS = ("zero_shot", "few_shot", "few_shot_nearest", "rag", "few_shot_rag", "lora", "rag_lora", "last_layers")
+PROMPTS = ("zero_shot", "few_shot", "few_shot_nearest", "rag", "few_shot_rag", "nearest_rag")
+METHODS = (*PROMPTS, "lora", "rag_lora", "last_layers")
 QUICK = {"epochs": 1, "minimum_steps": 4}
 
 
@@ -72,6 +73,9 @@ def test_the_files_answer_as_the_lab_does(measured, tmp_path, name, merged):
     if merged and not ready.cell.adaptation:
         pytest.skip("frozen weights can't be merged")
     names = export(ready, study, arm, decide(study), tmp_path / "out", merged)
+    if name == "nearest_rag":
+        assert names == ["README.md"] and "takes the lab" in (tmp_path / "out" / "README.md").read_text()
+        return
     assert all((tmp_path / "out" / n).exists() for n in names)
     inputs = [s.input for s in ready.bench.task.test[:6]] + ['[x] ⟦input⟧ {{a}} \\n "quoted"']
     wanted = [a.text for a in ready.answers([(str(n), text) for n, text in enumerate(inputs)])]
