@@ -91,6 +91,9 @@ def export(
     report: Report,
     out: Annotated[Path, typer.Option(help="folder to write; must not be there yet")],
     merged: Annotated[bool, typer.Option("--merged", help="an adapter merged into its base, as one model")] = False,
+    recipe: Annotated[
+        str, typer.Option(help="instead: data and configuration for trl, axolotl, unsloth or llama-factory")
+    ] = "",
     arm: ArmName = "",
     model: Model = "",
     task: Task = None,
@@ -98,12 +101,17 @@ def export(
 ) -> None:
     """Write the arm that was taken as files that work without the lab: weights, prompts, index, script, card."""
     from lab.live.export import export as write
+    from lab.live.recipes import recipe as write_recipe
 
     if out.exists():
         raise LabError(f"--out {out}: is there already; name a new folder")
     study, folder, chosen = _arm_of(report, arm)
     ready = open_arm(study, chosen, model, task, device, console)
-    for name in write(ready, study, chosen, _decision(study, folder), out, merged):
+    if recipe:
+        names = write_recipe(ready, recipe, out)
+    else:
+        names = write(ready, study, chosen, _decision(study, folder), out, merged)
+    for name in names:
         console.print(f"{out / name}", soft_wrap=True)
 
 

@@ -113,7 +113,7 @@ class Bench:
             start = None
             if stage:
                 start = self._train(stage, weights.reading_stage(), lambda: self._documents(), 0, None)
-            entry = self._train(what, weights, lambda: self._training_data(spec), spec.seed, start)
+            entry = self._train(what, weights, lambda: self.training_data(spec), spec.seed, start)
         return entry.key
 
     def _what_is_trained(self, spec: RunSpec) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -144,7 +144,7 @@ class Bench:
         if stage or self.store.find("adaptation", key_of(what)):
             return None
         try:
-            self._train(what, spec.candidate.weights, lambda: self._training_data(spec), spec.seed, None, looks)
+            self._train(what, spec.candidate.weights, lambda: self.training_data(spec), spec.seed, None, looks)
         except Paused as paused:
             return paused.log
         return None
@@ -183,7 +183,8 @@ class Bench:
     def _documents(self) -> TrainingData:
         return TrainingData(documents=self.task.documents)
 
-    def _training_data(self, spec: RunSpec) -> TrainingData:
+    def training_data(self, spec: RunSpec) -> TrainingData:
+        """What a spec's training learns from."""
         task, fitted = self.scoped(spec), self.fitted(spec)
         fitted.prepare([*task.train, *task.validation])
         return TrainingData(
@@ -194,7 +195,7 @@ class Bench:
 
     def encoded_training(self, spec: RunSpec) -> list[Encoded]:
         """The training pairs of a spec as tokens."""
-        return encode_pairs(self.model, self._training_data(spec).pairs)
+        return encode_pairs(self.model, self.training_data(spec).pairs)
 
     def adapted(self, spec: RunSpec, beside: bool = False) -> LocalModel:
         """The model with the spec's adaptation, merged or kept ``beside`` the weights; the last one stays at hand."""

@@ -147,7 +147,7 @@ def test_sizes_limit_labels_for_every_arm(tiny, tmp_path):
     spec = RunSpec(Candidate(NoContext(), QUICK[0]), 20, 0)
     labels = {s.id for s in (*bench.scoped(spec).train, *bench.scoped(spec).validation)}
     assert len(labels) == 20
-    data = bench._training_data(spec)
+    data = bench.training_data(spec)
     assert len(data.pairs) + len(data.validation) == 20
     plan = expand(["few_shot"], [2], [20], 1, task)
     fitted = bench.fitted(RunSpec(plan.methods[0].candidates[0], 20, 0))
