@@ -94,7 +94,7 @@ def _recipe_of(ready: Ready) -> Recipe:
 
 
 def _pairs(ready: Ready) -> dict[str, list[Pair]]:
-    """(prompt, answer with what ends it) as texts, by split; what does not fit the window is left out, as in the lab."""
+    """(prompt, answer with what ends it) as texts, by split; what does not fit the window is left out."""
     model, data = ready.bench.model, ready.bench.training_data(ready.spec)
     found = {}
     for split, pairs in (("train", data.pairs), ("validation", data.validation)):
