@@ -96,12 +96,11 @@ def _recipe_of(ready: Ready) -> Recipe:
 def _pairs(ready: Ready) -> dict[str, list[Pair]]:
     """(prompt, answer with what ends it) as texts, by split; what does not fit the window is left out."""
     model, data = ready.bench.model, ready.bench.training_data(ready.spec)
-    found = {}
-    for split, pairs in (("train", data.pairs), ("validation", data.validation)):
-        fitting = [p for p in pairs if not model.misfit(p[0], model.target_tokens(p[1]))]
-        decode = model.tokenizer.decode
-        found[split] = [(decode(e.context), decode(e.target)) for e in encode_pairs(model, tuple(fitting))]
-    return found
+    decode = model.tokenizer.decode
+    return {
+        split: [(decode(e.context), decode(e.target)) for e in encode_pairs(model, pairs)]
+        for split, pairs in (("train", data.pairs), ("validation", data.validation))
+    }
 
 
 # Trainers
