@@ -286,6 +286,10 @@ def _conclude(
             soft_wrap=True,
         )
     console.print(f"Report: {paths['html']}", soft_wrap=True)
+    if decision.chosen:
+        made = shlex.quote(str(out))
+        use = f"lab predict {made} INPUTS, lab serve {made}, lab export {made} --out FOLDER"
+        console.print(f"Use {decision.chosen}: {use}", soft_wrap=True)
 
 
 def full_command(command: str) -> str:

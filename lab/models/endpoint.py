@@ -33,6 +33,8 @@ BESIDE = 8
 """Requests at a time."""
 RETRIES = 6
 """The client's own, with growing pauses, after 429s, 5xx and lost connections."""
+TRIES = 5
+"""Of what the client takes for an answer and isn't one, and of other ways of asking."""
 TIMEOUT_SECONDS = 120.0
 WINDOW = 32_768
 """Tokens; what is longer is refused by the endpoint itself, item by item."""
@@ -177,23 +179,24 @@ class Endpoint:
     def _ask(self, messages: list[Message], decoding: Decoding) -> Told:
         broken = ""
         # A body that was cut off looks like an answer to the client, which therefore does not try again.
-        for _ in range(3):
-            started = time.perf_counter()
+        for _ in range(TRIES):
+            started, options = time.perf_counter(), dict(self._options)
             try:
-                content, kind = self._sent(messages, decoding)
+                content, kind = self._sent(messages, decoding, options)
                 return self._read(content, kind, messages, decoding, time.perf_counter() - started)
             except self._openai.BadRequestError as error:
-                if not self._other_options(error):
+                # Another request may have found out already how this model wants to be asked.
+                if options == self._options and not self._other_options(error):
                     return Told(error=self._clean(error))
-            except ValueError as error:
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
                 broken = first_line(error)
         raise LabError(f"{self.revision}: answers with what is no completion ({broken}); {KEPT}")
 
-    def _sent(self, messages: list[Message], decoding: Decoding) -> tuple[str, str]:
+    def _sent(self, messages: list[Message], decoding: Decoding, options: dict[str, Any]) -> tuple[str, str]:
         """(body, content type) of the endpoint's answer."""
-        wanted = {self._options["room"]: decoding.max_tokens}
-        if self._options["temperature"] is not None:
-            wanted["temperature"] = self._options["temperature"]
+        wanted = {options["room"]: decoding.max_tokens}
+        if options["temperature"] is not None:
+            wanted["temperature"] = options["temperature"]
         if decoding.stop:
             wanted["stop"] = [decoding.stop]
         try:
@@ -240,9 +243,9 @@ class Endpoint:
             before,
             bool(stopped) or reason != "length",
             "",
-            int(usage.get("prompt_tokens", prompt)),
+            int(usage.get("prompt_tokens") or prompt),
             int(details.get("cached_tokens") or 0),
-            int(usage.get("completion_tokens", self.count_tokens(text))),
+            int(usage.get("completion_tokens") or self.count_tokens(text)),
             seconds,
         )
 

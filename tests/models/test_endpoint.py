@@ -128,9 +128,11 @@ def cut(body):
         [drop, drop],
         [cut, cut],
         [lambda body: JSONResponse({"choices": []})],
+        [lambda body: JSONResponse([1]), lambda body: JSONResponse({"choices": [5]})],
+        [lambda body: PlainTextResponse('data: {"choices": [5]}\n\n', media_type="text/event-stream")],
         [lambda body: PlainTextResponse("<html>gateway</html>", media_type="text/html")],
     ],
-    ids=["429", "5xx", "dropped", "cut off", "no choices", "html"],
+    ids=["429", "5xx", "dropped", "cut off", "no choices", "other objects", "odd events", "html"],
 )
 def test_what_passes_is_tried_again(server, troubles):
     server.troubles = list(troubles)
@@ -222,7 +224,8 @@ def test_newer_models_are_asked_as_they_want_it(server):
         return JSONResponse(server.whole(text))
 
     server.shape = picky
-    assert complete(server)[0].text == "Tarnwick"
+    found = complete(server, [Prompt("", f"number {n}") for n in range(12)])
+    assert [c.text for c in found] == ["Tarnwick"] * 12 and not any(c.error for c in found), "side by side as well"
     assert server.asked[-1].get("max_completion_tokens") == 8 and "temperature" not in server.asked[-1]
 
 
@@ -290,6 +293,7 @@ def test_a_decision_on_a_hosted_model(server, tmp_path, monkeypatch, capsys):
     assert status == 0, told.err
     decision = json.loads((tmp_path / "r" / "decision.json").read_text())
     assert decision["chosen"] == "rag" and "Take rag" in told.out
+    assert "Use rag: lab predict r INPUTS, lab serve r, lab export r --out FOLDER" in told.out
     written = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert written and not [p for p in written if SECRET.encode() in p.read_bytes()]
     assert SECRET not in told.out + told.err
