@@ -96,9 +96,9 @@ def _recipe_of(ready: Ready) -> Recipe:
 def _pairs(ready: Ready) -> dict[str, list[Pair]]:
     """(prompt, answer with what ends it) as texts, by split; what does not fit the window is left out."""
     model, data = ready.bench.model, ready.bench.training_data(ready.spec)
-    decode = model.tokenizer.decode
+    text_of = model.text_of
     return {
-        split: [(decode(e.context), decode(e.target)) for e in encode_pairs(model, pairs)]
+        split: [(text_of(e.context), text_of(e.target)) for e in encode_pairs(model, pairs)]
         for split, pairs in (("train", data.pairs), ("validation", data.validation))
     }
 
@@ -165,7 +165,7 @@ def _axolotl(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: 
 
 def _llama_factory(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: Path) -> None:
     for split, pairs in splits.items():
-        end = ready.bench.model.tokenizer.eos_token
+        end = ready.bench.model.end_text
         rows = ({"instruction": p, "input": "", "output": t.removesuffix(end)} for p, t in pairs)
         write_jsonl(folder / f"{split}.jsonl", rows)
     columns = {"prompt": "instruction", "query": "input", "response": "output"}

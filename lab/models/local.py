@@ -227,6 +227,15 @@ class LocalModel:
         """Tokens that end an answer beside the tokenizer's and the network's own."""
         return frozenset(self.chat.turn_end[-1:]) if self.chat else frozenset()
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Tokens as text, special ones written out."""
+        return self.tokenizer.decode(list(ids))
+
+    @property
+    def end_text(self) -> str:
+        """The tokenizer's end token as it is written."""
+        return self.tokenizer.eos_token
+
     @property
     def ends(self) -> set[int]:
         """All tokens that end an answer."""
