@@ -71,16 +71,12 @@ def bench_of(study: Study, model_name: str, folder: Path | None, device: str) ->
     """The bench that a study was measured on, for using its arms; raises LabError where task or model are others."""
     from lab.context.base import Tools
     from lab.flow.bench import Bench
+    from lab.report.items import require_task
     from lab.schema import Decoding
     from lab.store import Store
-    from lab.tasks.task import load_task
     from lab.world.general import general_texts
 
-    task = load_task(folder or Path(study.task["folder"]))
-    task = task.with_items(study.task["test"]) if study.task.get("test_of") else task
-    if task.digest != study.task["digest"]:
-        raise LabError(f"{task.folder}: its items are no longer those of the study; name the task's folder with --task")
-    store = Store()
+    task, store = require_task(study, folder), Store()
     model = opened(model_name, device, study.model.get("precision", "auto"), store)
     if model.revision != study.model["revision"]:
         raise LabError(f"--model {model_name}: is not the model of the study ({study.model['name']})")

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 LONGEST_BODY = 2**22
 """Bytes of a request; a window of a hundred thousand tokens is far below."""
-ACCEPTED = {"model", "messages", "prompt", "stream", "stream_options", "temperature", "n", "user", "seed", "store"}
-LIMITS = {"max_tokens", "max_completion_tokens", "top_p", "stop", "frequency_penalty", "presence_penalty"}
-"""Taken at values that change nothing."""
+KNOWN = {"model", "messages", "prompt", "stream", "stream_options", "temperature", "n", "user", "seed", "store"}
+KNOWN |= {"max_tokens", "max_completion_tokens", "top_p", "stop", "frequency_penalty", "presence_penalty"}
+"""Fields of a request; those that choose among answers only at values that change nothing."""
 
 
 class Refused(Exception):
@@ -114,7 +114,7 @@ def _input_of(asked: dict[str, Any], chat: bool, ready: Ready) -> str:
     """The input of a request; raises Refused where it asks for something else than one greedy answer of this arm."""
     if asked.get("model", ready.name) != ready.name:
         raise Refused(f"no model {asked['model']!r} here; this is {ready.name}")
-    if unknown := sorted(k for k, v in asked.items() if k not in ACCEPTED | LIMITS and v not in (None, [], {})):
+    if unknown := sorted(k for k, v in asked.items() if k not in KNOWN and v not in (None, [], {})):
         raise Refused(f"{unknown[0]}: not supported by this endpoint")
     if asked.get("n") not in (None, 1):
         raise Refused("n: one answer a request")

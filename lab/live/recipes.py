@@ -8,7 +8,7 @@ the arm's own. Only TRL's is run by the lab's tests.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from typing import Any
 from lab.files import whole_folder, write_json, write_jsonl
 from lab.flow.arm import Ready
 from lab.live.export import base_of
+from lab.models.likelihood import Encoded
 from lab.report.rendering import template
 from lab.schema import LabError
-from lab.weights.training import VALIDATION_LOOKS, encode_pairs
+from lab.weights.training import DECAYS, VALIDATION_LOOKS, encode_pairs
 
-Pair = tuple[str, str]
+Splits = dict[str, list[Encoded]]
 WITH_LORA = {"lora": {}, "rslora": {"use_rslora": True}, "dora": {"use_dora": True}, "qlora": {}}
 """Weight methods that every trainer knows, and what they are called in peft's configuration."""
 
@@ -40,6 +41,7 @@ class Recipe:
     batch_size: int
     warmup_steps: int
     decay: str
+    """By transformers' name."""
     weight_decay: float
     length: int
     """Tokens of the longest pair."""
@@ -63,17 +65,16 @@ def recipe(ready: Ready, trainer: str, out: Path) -> list[str]:
     if out.exists():
         raise LabError(f"--out {out}: is there already; name a new folder")
     with whole_folder(out) as folder:
-        told = _recipe_of(ready)
-        splits = _pairs(ready)
-        TRAINERS[trainer](ready, told, splits, folder)
+        data, model = ready.bench.training_data(ready.spec), ready.bench.model
+        splits = {"train": encode_pairs(model, data.pairs), "validation": encode_pairs(model, data.validation)}
+        TRAINERS[trainer](ready, _recipe_of(ready, splits["train"]), splits, folder)
         return sorted(p.name for p in folder.iterdir())
 
 
-def _recipe_of(ready: Ready) -> Recipe:
+def _recipe_of(ready: Ready, train: list[Encoded]) -> Recipe:
     weights, bench = ready.spec.candidate.weights, ready.bench
     task, schedule = bench.scoped(ready.spec), weights.schedule
     steps = schedule.steps(len(task.train))
-    encoded = bench.encoded_training(ready.spec)
     config = weights.config() if weights.adapter else None
     return Recipe(
         base_of(ready),
@@ -86,40 +87,27 @@ def _recipe_of(ready: Ready) -> Recipe:
         max(1, steps // VALIDATION_LOOKS),
         schedule.batch_size,
         max(1, int(steps * schedule.warmup_share)),
-        schedule.decay,
+        DECAYS[schedule.decay],
         schedule.weight_decay,
-        max(len(e.context) + len(e.target) for e in encoded),
+        max(len(e.context) + len(e.target) for e in train),
         ready.spec.seed,
     )
 
 
-def _pairs(ready: Ready) -> dict[str, list[Pair]]:
-    """(prompt, answer with what ends it) as texts, by split; what does not fit the window is left out."""
-    model, data = ready.bench.model, ready.bench.training_data(ready.spec)
-    text_of = model.text_of
-    return {
-        split: [(text_of(e.context), text_of(e.target)) for e in encode_pairs(model, pairs)]
-        for split, pairs in (("train", data.pairs), ("validation", data.validation))
-    }
+def _texts(ready: Ready, rows: list[Encoded]) -> Iterator[tuple[str, str]]:
+    """(prompt, answer with what ends it) of each row."""
+    text_of = ready.bench.model.text_of
+    return ((text_of(e.context), text_of(e.target)) for e in rows)
 
 
 # Trainers
 
 
-def _trl(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: Path) -> None:
-    data = ready.bench.training_data(ready.spec)
-    for split, pairs in (("train", data.pairs), ("validation", data.validation)):
-        rows = encode_pairs(ready.bench.model, pairs)
-        write_jsonl(
-            folder / f"{split}.jsonl",
-            (
-                {
-                    "input_ids": [*e.context, *e.target],
-                    "completion_mask": [0] * len(e.context) + [1] * len(e.target),
-                }
-                for e in rows
-            ),
-        )
+def _trl(ready: Ready, told: Recipe, splits: Splits, folder: Path) -> None:
+    for split, encoded in splits.items():
+        masks = ([0] * len(e.context) + [1] * len(e.target) for e in encoded)
+        rows = ({"input_ids": [*e.context, *e.target], "completion_mask": m} for e, m in zip(encoded, masks))
+        write_jsonl(folder / f"{split}.jsonl", rows)
     weights = ready.spec.candidate.weights
     adapter = _plain(weights.config().to_dict()) if weights.adapter else None
     write_json(folder / "recipe.json", told.__dict__ | {"adapter": adapter}, indent=2)
@@ -127,12 +115,31 @@ def _trl(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: Path
     (folder / "train.py").write_text(script, encoding="utf-8")
 
 
-def _axolotl(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: Path) -> None:
-    for split, pairs in splits.items():
-        rows = ({"segments": [{"label": False, "text": p}, {"label": True, "text": t}]} for p, t in pairs)
+def _alike(told: Recipe) -> dict[str, Any]:
+    """What transformers' trainer is told, by its own names, whatever stands around it."""
+    return {
+        "gradient_accumulation_steps": 1,
+        "max_steps": told.steps,
+        "eval_steps": told.look_every,
+        "save_steps": told.look_every,
+        "load_best_model_at_end": True,
+        "learning_rate": told.learning_rate,
+        "warmup_steps": told.warmup_steps,
+        "weight_decay": told.weight_decay,
+        "max_grad_norm": 1.0,
+        "bf16": told.dtype == "bfloat16",
+        "seed": told.seed,
+        "output_dir": "out",
+    }
+
+
+def _axolotl(ready: Ready, told: Recipe, splits: Splits, folder: Path) -> None:
+    for split, encoded in splits.items():
+        texts = _texts(ready, encoded)
+        rows = ({"segments": [{"label": False, "text": p}, {"label": True, "text": t}]} for p, t in texts)
         write_jsonl(folder / f"{split}.jsonl", rows)
     data = {"type": "input_output"}
-    config = {
+    config = _alike(told) | {
         "base_model": told.base,
         "adapter": {"full": None, "qlora": "qlora"}.get(told.weights, "lora"),
         "load_in_4bit": told.weights == "qlora",
@@ -140,22 +147,10 @@ def _axolotl(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: 
         "test_datasets": [{"path": "validation.jsonl", "ds_type": "json", "split": "train"} | data],
         "sequence_len": told.length,
         "micro_batch_size": told.batch_size,
-        "gradient_accumulation_steps": 1,
-        "max_steps": told.steps,
-        "eval_steps": told.look_every,
-        "save_steps": told.look_every,
-        "load_best_model_at_end": True,
         "optimizer": "adamw_torch",
-        "learning_rate": told.learning_rate,
-        "lr_scheduler": told.decay if told.decay != "constant" else "constant_with_warmup",
-        "warmup_steps": told.warmup_steps,
-        "weight_decay": told.weight_decay,
-        "max_grad_norm": 1.0,
-        "bf16": told.dtype == "bfloat16",
+        "lr_scheduler": told.decay,
         "train_on_inputs": False,
         "sample_packing": False,
-        "seed": told.seed,
-        "output_dir": "out",
     }
     if told.rank:
         config |= {"lora_r": told.rank, "lora_alpha": told.alpha, "lora_dropout": 0.0, "lora_target_linear": True}
@@ -163,15 +158,16 @@ def _axolotl(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: 
     _yaml(folder / "axolotl.yaml", config, "axolotl train axolotl.yaml")
 
 
-def _llama_factory(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: Path) -> None:
-    for split, pairs in splits.items():
-        end = ready.bench.model.end_text
-        rows = ({"instruction": p, "input": "", "output": t.removesuffix(end)} for p, t in pairs)
+def _llama_factory(ready: Ready, told: Recipe, splits: Splits, folder: Path) -> None:
+    end = ready.bench.model.end_text
+    for split, encoded in splits.items():
+        texts = _texts(ready, encoded)
+        rows = ({"instruction": p, "input": "", "output": t.removesuffix(end)} for p, t in texts)
         write_jsonl(folder / f"{split}.jsonl", rows)
     columns = {"prompt": "instruction", "query": "input", "response": "output"}
     info = {split: {"file_name": f"{split}.jsonl", "columns": columns} for split in splits}
     write_json(folder / "dataset_info.json", info, indent=2)
-    config = {
+    config = _alike(told) | {
         "model_name_or_path": told.base,
         "stage": "sft",
         "do_train": True,
@@ -183,20 +179,8 @@ def _llama_factory(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], fo
         "template": "empty",
         "cutoff_len": told.length,
         "per_device_train_batch_size": told.batch_size,
-        "gradient_accumulation_steps": 1,
-        "max_steps": told.steps,
         "eval_strategy": "steps",
-        "eval_steps": told.look_every,
-        "save_steps": told.look_every,
-        "load_best_model_at_end": True,
-        "learning_rate": told.learning_rate,
-        "lr_scheduler_type": told.decay if told.decay != "constant" else "constant_with_warmup",
-        "warmup_steps": told.warmup_steps,
-        "weight_decay": told.weight_decay,
-        "max_grad_norm": 1.0,
-        "bf16": told.dtype == "bfloat16",
-        "seed": told.seed,
-        "output_dir": "out",
+        "lr_scheduler_type": told.decay,
     }
     if told.rank:
         config |= {"lora_rank": told.rank, "lora_alpha": told.alpha, "lora_dropout": 0.0, "lora_target": "all"}
@@ -206,13 +190,13 @@ def _llama_factory(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], fo
     _yaml(folder / "llama_factory.yaml", config, "llamafactory-cli train llama_factory.yaml")
 
 
-def _unsloth(ready: Ready, told: Recipe, splits: dict[str, list[Pair]], folder: Path) -> None:
+def _unsloth(ready: Ready, told: Recipe, splits: Splits, folder: Path) -> None:
     _trl(ready, told, splits, folder)
     script = template("lab.live", "unsloth.py.txt").render(four_bits=told.weights == "qlora")
     (folder / "train.py").write_text(script, encoding="utf-8")
 
 
-TRAINERS: dict[str, Callable[[Ready, Recipe, dict[str, list[Pair]], Path], None]] = {
+TRAINERS: dict[str, Callable[[Ready, Recipe, Splits, Path], None]] = {
     "trl": _trl,
     "axolotl": _axolotl,
     "unsloth": _unsloth,

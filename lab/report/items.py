@@ -28,11 +28,18 @@ LONGEST = 600
 def task_of(study: Study) -> Task | None:
     """The study's task where its folder is still there and unchanged."""
     try:
-        task = load_task(Path(study.task["folder"]))
-        task = task.with_items(study.task["test"]) if study.task.get("test_of") else task
+        return require_task(study)
     except LabError:
         return None
-    return task if task.digest == study.task["digest"] else None
+
+
+def require_task(study: Study, folder: Path | None = None) -> Task:
+    """The study's task, where it lies or in this folder; raises LabError where it is gone or no longer the same."""
+    task = load_task(folder or Path(study.task["folder"]))
+    task = task.with_items(study.task["test"]) if study.task.get("test_of") else task
+    if task.digest != study.task["digest"]:
+        raise LabError(f"{task.folder}: its items are no longer those of the study; name the task's folder with --task")
+    return task
 
 
 def disagreements(
