@@ -20,6 +20,7 @@ from lab.models.likelihood import Logits, completion_logits
 from lab.models.local import LocalModel
 from lab.schema import LabError
 from lab.weights.base import TrainingLog
+from lab.weights.held import holding
 from lab.weights.trained import Trained, rate_by_width
 
 
@@ -67,14 +68,8 @@ class BitFit(Trained):
         """What the base says: the same network, for the while with its own vectors."""
 
         def logits(batch):
-            trained = {p: p.data for p in network.untrained}
-            try:
-                for parameter, value in network.untrained.items():
-                    parameter.data = value
+            with holding(network.untrained):
                 return completion_logits(network, batch, model.pad, network.device)[0]
-            finally:
-                for parameter, value in trained.items():
-                    parameter.data = value
 
         return logits
 
@@ -90,13 +85,11 @@ class BitFit(Trained):
         own = {n: p.data for n, p in vectors(network).items()}
         _put(network, _read(folder, own))
 
+        base = {p: own[n] for n, p in vectors(network).items()}
+
         def of_base(batch):
-            trained = {n: p.data for n, p in vectors(network).items()}
-            _put(network, own)
-            try:
+            with holding(base):
                 return completion_logits(network, batch, model.pad, network.device)[0]
-            finally:
-                _put(network, trained)
 
         return model.lend(network.eval(), lambda: _put(network, own), of_base)
 

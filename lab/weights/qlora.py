@@ -21,6 +21,7 @@ from lab.models.local import LocalModel
 from lab.schema import LabError, extra
 from lab.weights.adapter import adapted_layers, attached, strip
 from lab.weights.base import TrainingLog
+from lab.weights.held import Values, holding, put
 from lab.weights.lora import Lora
 from lab.weights.spectrum import spectrum
 
@@ -65,9 +66,9 @@ class QLora(Lora):
                 for _, layer in adapted_layers(network):
                     layer.merge()
         except BaseException:
-            _put(own)
+            put(own)
             raise
-        return model.lend(base.eval(), lambda: _put(own))
+        return model.lend(base.eval(), lambda: put(own))
 
     def beside(self, model: LocalModel, folder: Path) -> LocalModel:
         """The same with the adapter beside the rounded matrices; it knows what the base, not rounded, says."""
@@ -77,27 +78,22 @@ class QLora(Lora):
             network = PeftModel.from_pretrained(base, str(folder)).eval()
         except BaseException:
             strip(base)
-            _put(own)
+            put(own)
             raise
 
         def undo() -> None:
             strip(base)
-            _put(own)
+            put(own)
 
         return model.lend(network, undo, _unrounded(model, network, own))
 
 
-def _unrounded(model: LocalModel, network: PeftModel, own: dict[torch.nn.Parameter, torch.Tensor]) -> Logits:
+def _unrounded(model: LocalModel, network: PeftModel, own: Values) -> Logits:
     """What the base says: for the while its own matrices, without the adapter."""
 
     def logits(batch):
-        rounded = {p: p.data for p in own}
-        _put(own)
-        try:
-            with network.disable_adapter():
-                return completion_logits(network, batch, model.pad, network.device)[0]
-        finally:
-            _put(rounded)
+        with holding(own), network.disable_adapter():
+            return completion_logits(network, batch, model.pad, network.device)[0]
 
     return logits
 
@@ -144,11 +140,11 @@ def rounded(network: torch.nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        _put(own)
+        put(own)
 
 
 @torch.no_grad()
-def _rounded_in_place(network: torch.nn.Module) -> dict[torch.nn.Parameter, torch.Tensor]:
+def _rounded_in_place(network: torch.nn.Module) -> Values:
     """Round the matrices to four bits and back; their own values."""
     with extra("qlora", "QLoRA"):
         import bitsandbytes
@@ -160,8 +156,3 @@ def _rounded_in_place(network: torch.nn.Module) -> dict[torch.nn.Parameter, torc
         held, state = quantize(weight.data, **FORMAT)
         weight.data = dequantize(held, state).to(weight.dtype)
     return own
-
-
-def _put(values: dict[torch.nn.Parameter, torch.Tensor]) -> None:
-    for parameter, value in values.items():
-        parameter.data = value
