@@ -42,6 +42,7 @@ from lab.models.local import LocalModel
 from lab.schema import Decoding, LabError
 from lab.weights.full import Full
 from lab.weights.lora import Lora
+from lab.weights.qlora import QLora
 from lab.weights.trained import Trained
 from lab.weights.training import Schedule, count_tokens, train
 from lab.world.probes import probe
@@ -108,8 +109,8 @@ class Check:
     scale: Scale
     folder: Path
 
-    def model(self, **loading: Any) -> LocalModel:
-        """A Llama of random weights in the machine's number format; with ``loading`` read from a file that way."""
+    def model(self) -> LocalModel:
+        """A Llama of random weights in the machine's number format."""
         tokenizer = AutoTokenizer.from_pretrained(folder_of("nano"))
         tokenizer.model_max_length = self.scale.config["max_position_embeddings"]
         ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
@@ -117,11 +118,6 @@ class Check:
         torch.manual_seed(0)
         with torch.device(self.here.device):
             network = AutoModelForCausalLM.from_config(config, dtype=self.here.torch_dtype)
-        if loading:
-            with tempfile.TemporaryDirectory() as folder:
-                network.save_pretrained(folder)
-                del network
-                network = AutoModelForCausalLM.from_pretrained(folder, device_map=self.here.device, **loading)
         attend_well(network)
         # A random network ends its texts by chance; its completions are to be of one length.
         network.generation_config.eos_token_id = None
@@ -163,14 +159,18 @@ class Check:
 
 
 def tests(check: Check) -> dict[str, Any]:
-    """``tests/gpu``."""
+    """``tests/gpu``, in four processes."""
     command = [sys.executable, "-m", "pytest", "tests/gpu", "-m", "gpu", "-p", "no:cacheprovider", "--tb=short"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
-    lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines()
-    (check.folder / "tests.log").write_text(done.stdout[-20_000:] + done.stderr[-4_000:], encoding="utf-8")
+    log = check.folder / "tests.log"
+    # As they go, so that a run that is cut says how far it came.
+    with log.open("w", encoding="utf-8") as out:
+        done = subprocess.run(
+            [*command, "-n", "4", "-v", "--durations=12"], cwd=ROOT, stdout=out, stderr=out, timeout=240
+        )
+    said = log.read_text(encoding="utf-8").strip().splitlines()[-1].strip("= ")
     if done.returncode not in (0, 5):
-        raise LabError(f"{lines[-1]}: {check.folder}/tests.log")
-    return {"said": lines[-1]}
+        raise LabError(f"{said}: {log}")
+    return {"said": said}
 
 
 def decision(check: Check) -> dict[str, Any]:
@@ -264,9 +264,14 @@ def _forecast(model: LocalModel, method: str, items: list[Encoded]) -> dict[str,
     shape = Shape.of(model.config.to_dict())
     longest = max(len(e.context) + len(e.target) for e in items)
     target = max(len(e.target) for e in items)
-    bytes_each = 2 if model.bytes_each == 1 else model.bytes_each
     found = forecast_training(
-        shape, method, batch=BATCH, sequence=longest, rank=RANK, bytes_each=bytes_each, logit_positions=target + 1
+        shape,
+        method,
+        batch=BATCH,
+        sequence=longest,
+        rank=RANK,
+        bytes_each=model.bytes_each,
+        logit_positions=target + 1,
     )
     return asdict(found) | {"total": found.total}
 
@@ -300,24 +305,15 @@ def training(check: Check) -> dict[str, Any]:
 
 
 def qlora(check: Check) -> dict[str, Any]:
-    """LoRA beside weights in four bits (bitsandbytes' NF4, double quantisation), in the lab's loop."""
+    """The lab's QLoRA: LoRA beside weights in four bits (bitsandbytes' NF4, double quantisation)."""
     try:
         import bitsandbytes
     except ImportError:
         raise Missing("bitsandbytes is not installed: pip install bitsandbytes") from None
-    from transformers import BitsAndBytesConfig
-
-    four_bit = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=check.here.torch_dtype,
-    )
     before = check.allocated()
-    model, items = check.model(quantization_config=four_bit, dtype=check.here.torch_dtype), check.items()
-    weights = check.allocated() - before
-    row = _lab_training(check, model, Lora(rank=RANK), items)
-    row |= {"version": bitsandbytes.__version__, "weights": weights, "measured": row["held"] + row["peak"] - before}
+    model, items = check.model(), check.items()
+    row = _lab_training(check, model, QLora(rank=RANK), items)
+    row |= {"version": bitsandbytes.__version__, "measured": row["held"] + row["peak"] - before}
     return row | {"forecast": _forecast(model, "qlora", items)}
 
 

@@ -80,6 +80,7 @@ def test_completions_in_float32_are_those_of_the_processor(on_card):
 
 
 def test_a_constraint_and_a_choice(on_card):
+    pytest.importorskip("llguidance")
     task = make_task(40, scorer="label")
     asked = [(s.id, Prompt(task.instruction, s.input)) for s in task.test]
     for way in ("constrained", "choose"):
