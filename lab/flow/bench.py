@@ -195,7 +195,7 @@ class Bench:
 
     def encoded_training(self, spec: RunSpec) -> list[Encoded]:
         """The training pairs of a spec as tokens."""
-        return encode_pairs(self.model, self.training_data(spec).pairs)
+        return encode_pairs(self.model, self.training_data(spec).pairs, spec.candidate.weights.before)
 
     def adapted(self, spec: RunSpec, beside: bool = False) -> LocalModel:
         """The model with the spec's adaptation, merged or kept ``beside`` the weights; the last one stays at hand."""
@@ -320,9 +320,9 @@ class Bench:
         }
 
     def _latencies(self, spec: RunSpec, fitted: Fitted, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Seconds of whole requests, each alone; of an adapter also beside the weights instead of merged into them."""
+        """Seconds of whole requests, each alone; of an adapter that merges also beside the weights instead."""
         found = latencies(self.adapted(spec), fitted, samples, self.decoding)
-        if spec.candidate.weights.adapter:
+        if spec.candidate.weights.adapter and spec.candidate.weights.merges:
             found |= latencies(self.adapted(spec, beside=True), fitted, samples, self.decoding, beside=True)
         return found
 

@@ -53,7 +53,7 @@ def export(ready: Ready, study: Study, arm: Arm, decision: Decision, out: Path, 
         parts |= dict(_prompts(ready, folder)) if not told else {}
         packages = " ".join(_packages(ready, folder))
         if not told:
-            script = template("lab.live", "answer.py.txt").render(packages=packages)
+            script = template("lab.live", "answer.py.txt").render(packages=packages, virtual=_virtual(ready))
             (folder / "answer.py").write_text(script, encoding="utf-8")
             parts["answer.py"] = "answers inputs with all of this, without the lab"
         card = _card(ready, study, arm, decision, out.name, list(parts.items()), packages, told)
@@ -69,6 +69,8 @@ def _weights(ready: Ready, folder: Path, merged: bool) -> Iterator[tuple[str, st
     if not ready.cell.adaptation:
         return
     weights, bench = ready.spec.candidate.weights, ready.bench
+    if merged and not weights.merges:
+        raise LabError(f"--merged: {weights.name} stands before every text and can't be merged; leave it out")
     model = bench.adapted(ready.spec)
     if weights.adapter and not merged:
         kept = bench.store.find("adaptation", ready.cell.adaptation).folder
@@ -83,6 +85,12 @@ def _weights(ready: Ready, folder: Path, merged: bool) -> Iterator[tuple[str, st
         return
     model.save(folder / "model")
     yield "model/", "the whole model in transformers' layout" + (", the adapter merged into it" if merged else "")
+
+
+def _virtual(ready: Ready) -> str:
+    """The name of the method whose virtual tokens stand before every text; empty where none do."""
+    weights = ready.spec.candidate.weights
+    return weights.name if weights.before else ""
 
 
 def base_of(ready: Ready) -> str:
@@ -170,7 +178,7 @@ def _rendered(ready: Ready, prompt: Prompt) -> Any:
 def _packages(ready: Ready, folder: Path) -> list[str]:
     """What the script imports."""
     found = ["torch", "transformers"]
-    found += ["peft"] if (folder / "adapter").is_dir() else []
+    found += ["peft"] if (folder / "adapter").is_dir() and not _virtual(ready) else []
     found += ["faiss-cpu", "sentence-transformers"] if (folder / "index.faiss").exists() else []
     return found + (["bm25s"] if (folder / "bm25").is_dir() else [])
 

@@ -16,6 +16,7 @@ from lab.models.cache import token_bytes
 from lab.models.generation import CACHE_BYTES, SHARED_FROM
 from lab.models.prefix import common_prefix
 from lab.models.reading import cache_argument, read, read_beginning
+from lab.models.virtual import lead_of
 
 LOGIT_BYTES = 2**28
 """Logits of one pass, in float32."""
@@ -69,6 +70,7 @@ def likelihoods(
 ) -> list[list[float]]:
     """Log likelihood in nats of each candidate's tokens behind its prompt."""
     network.eval()
+    prompts = [[*lead_of(network), *p] for p in prompts]
     tries = [Trie.of(c) for c in candidates]
     shared = common_prefix(prompts) if len(prompts) > 1 else 0
     begun = read_beginning(network, prompts[0][:shared]) if shared >= SHARED_FROM else None

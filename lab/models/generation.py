@@ -16,6 +16,7 @@ from lab.models.cache import token_bytes
 from lab.models.constraint import Constraint, Followed
 from lab.models.prefix import common_prefix, in_batch_order, tree
 from lab.models.reading import cache_argument, read, read_beginning
+from lab.models.virtual import lead_of
 from lab.schema import Decoding
 
 CACHE_BYTES = 2 * 2**30
@@ -55,6 +56,8 @@ def generate(
     if not prompts:
         return []
     network.eval()
+    lead = lead_of(network)
+    prompts = [[*lead, *p] for p in prompts]
     ends = end_tokens(network, tokenizer) | more_ends
     shared = common_prefix(prompts) if len(prompts) > 1 else 0
     shared = shared if shared >= SHARED_FROM else 0
@@ -69,7 +72,7 @@ def generate(
         rows = _write(network, tokenizer, logits, cache, [len(prompts[i]) for i in batch], decoding, ends, followed)
         seconds = (time.perf_counter() - started) / len(batch) + shared_seconds
         for i, (text, tokens, finished) in zip(batch, rows):
-            results[i] = Generated(text, tokens, finished, shared, seconds)
+            results[i] = Generated(text, tokens, finished, max(0, shared - len(lead)), seconds)
         progress(len(batch))
     return [results[i] for i in range(len(prompts))]
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from lab.models.virtual import lead_of
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -23,12 +25,15 @@ Logits = Callable[[Sequence[Encoded]], torch.Tensor]
 """A batch to the logits of its target tokens: (rows, longest target, vocabulary)."""
 
 
-def _padded(batch: Sequence[Encoded], pad: int, device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
+def _padded(
+    batch: Sequence[Encoded], lead: list[int], pad: int, device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
     """ids, attention mask (rows, width), labels (rows, kept) with -100 outside targets, and kept = longest target."""
-    width = max(len(e.context) + len(e.target) for e in batch)
+    texts = [[*lead, *e.context, *e.target] for e in batch]
+    width = max(map(len, texts))
     kept = max(len(e.target) for e in batch)
-    ids = [[pad] * (width - len(e.context) - len(e.target)) + e.context + e.target for e in batch]
-    mask = [[0] * (width - len(e.context) - len(e.target)) + [1] * (len(e.context) + len(e.target)) for e in batch]
+    ids = [[pad] * (width - len(text)) + text for text in texts]
+    mask = [[0] * (width - len(text)) + [1] * len(text) for text in texts]
     labels = [[-100] * (kept - len(e.target)) + e.target for e in batch]
     return (
         torch.tensor(ids, device=device),
@@ -44,7 +49,7 @@ def completion_logits(network, batch: Sequence[Encoded], pad: int, device) -> tu
 
     Rows are padded on the left, so that the logits of the context are never computed.
     """
-    ids, mask, labels, kept = _padded(batch, pad, device)
+    ids, mask, labels, kept = _padded(batch, lead_of(network), pad, device)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
     # As indices, not as a count: a slice is not contiguous, and the head would then be copied for each row.
     width = ids.shape[1]

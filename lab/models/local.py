@@ -31,6 +31,7 @@ from lab.models.generation import Generated, end_tokens, generate
 from lab.models.likelihood import Encoded, Logits, completion_logits, nats_of
 from lab.models.pristine import Pristine
 from lab.models.prompts import render
+from lab.models.virtual import lead_of
 from lab.schema import Completion, Decoding, Prompt, Usage
 
 
@@ -129,7 +130,7 @@ class LocalModel:
     def window(self) -> int:
         """Tokens that prompt and completion may take together."""
         limits = [getattr(self.config, "max_position_embeddings", None), self.tokenizer.model_max_length]
-        return min(int(n) for n in limits if n and n < 10**9)
+        return min(int(n) for n in limits if n and n < 10**9) - (len(lead_of(self._network)) if self._network else 0)
 
     @property
     def precision(self) -> str:

@@ -72,6 +72,8 @@ class Weights(ABC):
     trains: ClassVar[bool] = True
     adapter: ClassVar[bool] = False
     """What is learned can be kept beside the base's weights, which stay as they are."""
+    merges: ClassVar[bool] = True
+    """An adapter that can be merged into the base's own weights."""
     rounds: ClassVar[bool] = False
     """The base's own matrices are rounded as well, so that even without training it answers a little otherwise."""
     has_rank: ClassVar[bool] = False
@@ -124,6 +126,11 @@ class Weights(ABC):
 
     def added_parameters(self, shape: Shape) -> int:
         """Weights that an adapter adds to a network of this shape; 0 where the base's own are trained."""
+        return 0
+
+    @property
+    def before(self) -> int:
+        """Virtual tokens that stand before every text, and take their part of the window."""
         return 0
 
     @property

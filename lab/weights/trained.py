@@ -122,7 +122,7 @@ class Trained(Weights):
             validation, what = [], f"{self.name} study"
         else:
             pairs = self._taught(data.pairs, seed)
-            items, validation = encode_pairs(model, pairs), encode_pairs(model, data.validation)
+            items, validation = (encode_pairs(model, some, self.before) for some in (pairs, data.validation))
             what = f"{self.name}{self.says}, rate {self.learning_rate:g}"
         general = encode_documents(model, list(data.general)) if self.needs_general else []
         if self.needs_general and not general:

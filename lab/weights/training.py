@@ -64,15 +64,17 @@ class Schedule:
         return max(self.minimum_steps, self.epochs * math.ceil(items / self.batch_size))
 
 
-def encode_pairs(model: LocalModel, pairs: tuple[tuple[Prompt, str], ...]) -> list[Encoded]:
+def encode_pairs(model: LocalModel, pairs: tuple[tuple[Prompt, str], ...], before: int = 0) -> list[Encoded]:
     """Prompts and targets as tokens; prompts are cut as for completion, a pair that can't fit is left out.
+
+    So many tokens of the window are taken ``before`` each text.
 
     Raises LabError where nothing is left to train on.
     """
     encoded = []
     for prompt, target in pairs:
         wanted = model.encode_target(target)
-        prompt_tokens = model.encode(prompt, len(wanted))
+        prompt_tokens = model.encode(prompt, len(wanted) + before)
         if not prompt_tokens.error:
             encoded.append(Encoded(prompt_tokens.tokens, wanted))
     if pairs and not encoded:

@@ -24,7 +24,7 @@ from lab.store import Store, read_completions
 from tests.conftest import make_task
 
 PROMPTS = ("zero_shot", "few_shot", "few_shot_nearest", "rag", "few_shot_rag", "nearest_rag")
-METHODS = (*PROMPTS, "lora", "rag_lora", "last_layers")
+METHODS = (*PROMPTS, "lora", "rag_lora", "last_layers", "prompt_tuning", "rag_prefix_tuning")
 QUICK = {"epochs": 1, "minimum_steps": 4}
 
 
@@ -72,6 +72,11 @@ def test_the_files_answer_as_the_lab_does(measured, tmp_path, name, merged):
     ready, study, arm = taken(measured, name)
     if merged and not ready.cell.adaptation:
         pytest.skip("frozen weights can't be merged")
+    if merged and not ready.spec.candidate.weights.merges:
+        with pytest.raises(LabError, match="--merged: .* can't be merged"):
+            export(ready, study, arm, decide(study), tmp_path / "out", merged)
+        assert not (tmp_path / "out").exists()
+        return
     names = export(ready, study, arm, decide(study), tmp_path / "out", merged)
     if name == "nearest_rag":
         assert names == ["README.md"] and "takes the lab" in (tmp_path / "out" / "README.md").read_text()
@@ -86,7 +91,7 @@ def test_the_files_answer_as_the_lab_does(measured, tmp_path, name, merged):
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"# {arm.label} for {study.task['name']}" in card and study.task["digest"][:16] in card
     adapter = tmp_path / "out" / "adapter" / "adapter_model.safetensors"
-    assert adapter.exists() == (ready.cell.adaptation and "lora" in name and not merged or False)
+    assert adapter.exists() == (not merged and ready.cell.weights["name"] in ("lora", "prompt_tuning", "prefix_tuning"))
     if adapter.exists():
         kept = ready.bench.store.find("adaptation", ready.cell.adaptation).folder / "adapter_model.safetensors"
         assert load_file(adapter).keys() == load_file(kept).keys()

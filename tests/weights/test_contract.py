@@ -13,7 +13,7 @@ from lab.flow.families import member_from, members, settings_of
 from lab.flow.methods import CANDIDATES
 from lab.measure.flops import Shape
 from lab.measure.memory import FOOTPRINTS
-from lab.models.likelihood import completion_logits
+from lab.models.likelihood import Encoded, completion_logits
 from lab.models.local import LocalModel
 from lab.schema import LabError, Prompt
 from lab.weights.base import TrainingData
@@ -35,10 +35,11 @@ def quiet(done, total, words):
     pass
 
 
-def logits(model, text="Input: a b c\nOutput:"):
-    network = model.network
+def logits(model, network=None):
+    """What a model's own network, or another one, says of a text as the lab asks."""
+    ids = model.tokenizer("Input: a b c\nOutput:")["input_ids"]
     with torch.inference_mode():
-        return network(input_ids=torch.tensor([model.tokenizer(text)["input_ids"]])).logits.clone()
+        return completion_logits(network or model.network, [Encoded(ids[:1], ids[1:])], 0, "cpu")[0].clone()
 
 
 def state(model):
@@ -68,7 +69,11 @@ def test_settings_round_trip_and_traits_are_stated(name):
     assert settings_of(weights) == {"name": name}
     assert member_from(lab.weights, settings_of(weights)) == weights
     assert kind.footprint in FOOTPRINTS and "" in kind.variants
-    assert kind.adapter <= kind.trains and (not kind.has_rank or weights.at_rank(3).rank == 3)
+    assert (
+        kind.adapter <= kind.trains
+        and (kind.adapter or kind.merges)
+        and (not kind.has_rank or weights.at_rank(3).rank == 3)
+    )
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -109,8 +114,9 @@ def test_beside_the_weights_it_says_the_same_and_knows_what_the_base_says(name, 
     beside = weights.beside(base, tmp_path)
     assert torch.allclose(completion_logits(beside.network, items, 0, "cpu")[0], merged, atol=tolerance)
     assert torch.equal(beside.base_logits(items), of_base)
-    with pytest.raises(RuntimeError, match="merged into the base"):
-        weights.apply(base, tmp_path).text_nll(["a text"], against_base=True)
+    if weights.merges:
+        with pytest.raises(RuntimeError, match="merged into the base"):
+            weights.apply(base, tmp_path).text_nll(["a text"], against_base=True)
     require_untouched(base, before)
 
 
@@ -130,15 +136,14 @@ def test_kept_beside_it_knows_what_the_base_says(name, base, tmp_path):
     require_untouched(base, before)
 
 
-@pytest.mark.parametrize("name", [n for n, kind in ADAPTERS.items() if not kind.rounds])
+@pytest.mark.parametrize("name", [n for n, kind in ADAPTERS.items() if kind.merges and not kind.rounds])
 def test_an_untrained_adapter_changes_nothing_at_all(name, base):
     answers = logits(base)
     with ADAPTERS[name]().prepared(base, 0, None) as network, torch.inference_mode():
         network.eval()
-        ids = torch.tensor([base.tokenizer("Input: a b c\nOutput:")["input_ids"]])
         # DoRA divides by the norm that it multiplies with, which rounds in bfloat16.
-        tolerance = 1e-5 if answers.dtype == torch.float32 else 5e-2
-        assert torch.allclose(network(input_ids=ids).logits, answers, atol=tolerance)
+        tolerance = 1e-5 if base.precision == "float32" else 5e-2
+        assert torch.allclose(logits(base, network), answers, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
@@ -158,11 +163,12 @@ def test_the_spectrum_is_that_of_the_change(name, tiny, tmp_path):
         for n, m in tiny.network.named_modules()
         if isinstance(m, torch.nn.Linear) and "lm_head" not in n
     }
-    after = dict(weights.apply(tiny, tmp_path).network.named_modules())
+    network = weights.apply(tiny, tmp_path).network
+    after = dict((network if weights.merges else network.get_base_model()).named_modules())
     changes = {n: after[n].weight.detach() - before for n, before in linear.items()}
     changes = {n: change for n, change in changes.items() if change.any()}
     assert set(log.spectrum) == set(log.energy) == set(changes)
-    assert len(changes) == len(linear) or name in ("bitfit", "last_layers")
+    assert len(changes) == len(linear) or name in ("bitfit", "last_layers", "prompt_tuning", "prefix_tuning")
     if TRAINED[name].rounds:
         return  # What rounding changes is not what training changed.
     for n, change in changes.items():
