@@ -54,6 +54,8 @@ class Sample:
     """Further right answers beside the target, for the ``any`` scorer."""
     choices: tuple[str, ...] = ()
     """Candidates, the target among them: the model picks the likeliest instead of writing freely."""
+    rejected: str = ""
+    """An answer that must not be given: preferences are trained on it beside the target."""
 
 
 @dataclass(frozen=True)

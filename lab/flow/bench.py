@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from lab.flow.families import settings_of
 from lab.flow.latency import TIMED, latencies
 from lab.flow.methods import Candidate
 from lab.flow.plan import PlannedCell
+from lab.flow.preferences import rejected, rests_on
 from lab.models.likelihood import Encoded
 from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
@@ -31,6 +32,7 @@ from lab.tasks.extraction import extracting, require_extraction
 from lab.tasks.scorers import scorer_for
 from lab.tasks.task import Task
 from lab.weights.base import TrainingData, TrainingLog, Weights
+from lab.weights.frozen import Frozen
 from lab.weights.training import Paused, encode_pairs
 from lab.world.general import General
 
@@ -84,7 +86,7 @@ class Bench:
         self.scorer = extracting(extraction, scorer_for(task, allow_scorer_code))
         self._scoped = lru_cache(maxsize=32)(task.scoped)
         self._fitted = lru_cache(maxsize=8)(self._fit)
-        self._trained = lru_cache(maxsize=256)(self._what_is_trained)
+        self._trained = lru_cache(maxsize=256)(self._chain)
         self._at_hand: tuple[tuple[str, bool], LocalModel] | None = None
 
     @property
@@ -106,21 +108,31 @@ class Bench:
         weights = spec.candidate.weights
         if not weights.trains:
             return ""
-        stage, what = self._trained(spec)
+        chain = self._trained(spec)
         find = self.store.whole if with_weights else self.store.find
-        entry = find("adaptation", key_of(what))
+        entry = find("adaptation", chain[-1].key)
         if entry is None or (with_weights and not _has_weights(entry)):
-            start = None
-            if stage:
-                start = self._train(stage, weights.reading_stage(), lambda: self._documents(), 0, None)
-            entry = self._train(what, weights, lambda: self.training_data(spec), spec.seed, start)
+            entry = None
+            for training in chain:
+                entry = self._train(training, entry)
         return entry.key
 
-    def _what_is_trained(self, spec: RunSpec) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """What produces the reading of the documents (None where there is none), and what produces the adaptation."""
+    def _chain(self, spec: RunSpec) -> tuple[_Training, ...]:
+        """What is trained for a spec, one after the other: its stages, and itself."""
+        weights = spec.candidate.weights
+        before = weights.stage()
+        chain = self._trained(_with(spec, before)) if before else ()
+        start = chain[-1].key if chain else ""
+        seed, parts = (0, self._read(spec)) if weights.reads else (spec.seed, self._taught(spec))
+        what = {"kind": "adaptation", "model": self.model.revision, "weights": settings_of(weights), "seed": seed}
+        return (*chain, _Training(spec, what | {"start": start} | parts, seed))
+
+    def _read(self, spec: RunSpec) -> dict[str, Any]:
+        return {"documents": self.scoped(spec).documents_digest}
+
+    def _taught(self, spec: RunSpec) -> dict[str, Any]:
+        """What a training on pairs or preferences learns from, for its key."""
         task, weights, context = self.scoped(spec), spec.candidate.weights, spec.candidate.context
-        reading = weights.reading_stage()
-        stage = self._adaptation(reading, "", 0, {"documents": task.documents_digest}) if reading else None
         parts = {
             "pairs": digest([[s.id, s.input, s.target, s.group] for s in task.train]),
             "validation": digest([[s.id, s.input, s.target] for s in task.validation]),
@@ -129,43 +141,44 @@ class Bench:
         }
         if weights.needs_general:
             parts["general"] = digest(list(self.general.replay)) if self.general else ""
-        return stage, self._adaptation(weights, key_of(stage) if stage else "", spec.seed, parts)
-
-    def _adaptation(self, weights: Weights, start: str, seed: int, parts: dict[str, Any]) -> dict[str, Any]:
-        what = {"kind": "adaptation", "model": self.model.revision, "weights": settings_of(weights), "seed": seed}
-        return what | {"start": start} | parts
+        if weights.learns == "preferences":
+            parts |= rests_on(task, self.decoding.as_json(), self.extraction)
+        return parts
 
     def begin(self, spec: RunSpec, looks: int) -> TrainingLog | None:
         """Train until so many looks at validation and keep a checkpoint, from which ``adapt`` goes on; the log so far.
 
         None for what is trained already, or ended before.
         """
-        stage, what = self._trained(spec)
-        if stage or self.store.find("adaptation", key_of(what)):
+        *stages, training = self._trained(spec)
+        if stages or self.store.find("adaptation", training.key):
             return None
         try:
-            self._train(what, spec.candidate.weights, lambda: self.training_data(spec), spec.seed, None, looks)
+            self._train(training, None, looks)
         except Paused as paused:
             return paused.log
         return None
 
     def abandon(self, spec: RunSpec) -> None:
         """Remove what ``begin`` has kept: it will not be gone on with."""
-        self.store.discard(key_of(self._trained(spec)[1]))
+        self.store.discard(self._trained(spec)[-1].key)
 
-    def _train(
-        self, what: dict[str, Any], weights: Weights, data, seed: int, start: Entry | None, pause_after: int = 0
-    ) -> Entry:
+    def _train(self, training: _Training, start: Entry | None, pause_after: int = 0) -> Entry:
         """The stored adaptation with its weights, trained where they are missing."""
+        spec, weights = training.spec, training.spec.candidate.weights
 
         def work(draft: Draft) -> dict[str, Any]:
             self._at_hand = None
-            begun = start.folder if start else None
-            log = weights.adapt(self.model, data(), draft.folder, seed, self._steps(), begun, pause_after)
+            begun, started = start.folder if start else None, time.perf_counter()
+            data = self._documents() if weights.reads else self.training_data(spec)
+            preparing = time.perf_counter() - started if weights.learns == "preferences" else 0.0
+            log = weights.adapt(self.model, data, draft.folder, training.seed, self._steps(), begun, pause_after)
+            # Answers that are rejected have to be written first: part of what the training takes.
+            log.seconds += preparing
             draft.made = {"seconds": log.seconds}
             return {"log": asdict(log)}
 
-        return self.store.once("adaptation", what, work, self.machine, accept=_has_weights)
+        return self.store.once("adaptation", training.what, work, self.machine, accept=_has_weights)
 
     def _steps(self):
         """A training's own progress, told as a piece of the bench's work."""
@@ -190,8 +203,20 @@ class Bench:
         return TrainingData(
             tuple((fitted.build(s), s.target) for s in task.train),
             tuple((fitted.build(s), s.target) for s in task.validation),
+            rejected=self._rejected(spec) if spec.candidate.weights.learns == "preferences" else (),
             general=self.general.replay if self.general else (),
         )
+
+    def _rejected(self, spec: RunSpec) -> tuple[str, ...]:
+        """An answer that must not be given to each training item, where there is one."""
+        task = self.scoped(spec)
+
+        def answered_by(weights: Weights):
+            entry = self.evaluate(_with(spec, weights), "train")
+            return read_completions(entry), self.scores(task.train, entry)
+
+        ways = (spec.candidate.weights.stage(), Frozen())
+        return rejected(task, [partial(answered_by, w) for w in ways if w is not None])
 
     def encoded_training(self, spec: RunSpec) -> list[Encoded]:
         """The training pairs of a spec as tokens."""
@@ -230,7 +255,7 @@ class Bench:
     def training_usage(self, adaptation: str) -> dict[str, float]:
         """Totals of a training and of the reading before it."""
         totals = dict.fromkeys(("training_seconds", "stage_seconds", "training_tokens", "training_steps"), 0.0)
-        totals["training_left_out"] = 0.0
+        totals |= {"training_left_out": 0.0, "training_unrejected": 0.0}
         totals["training_peak_bytes"], kind = 0.0, "training_seconds"
         while adaptation:
             record = self._record(adaptation)
@@ -239,6 +264,7 @@ class Bench:
             totals["training_tokens"] += log["trained_tokens"]
             totals["training_steps"] += log["steps"]
             totals["training_left_out"] += log.get("left_out", 0)
+            totals["training_unrejected"] += log.get("unrejected", 0)
             totals["training_peak_bytes"] = max(totals["training_peak_bytes"], log.get("peak_bytes", 0))
             totals.setdefault("trained_parameters", log["trained_parameters"])
             totals.setdefault("optimizer_bytes", log.get("optimizer_bytes", 0))
@@ -340,12 +366,12 @@ class Bench:
 
     def adaptation_key(self, spec: RunSpec) -> str:
         """The key of what a spec trains, stored or not; empty for frozen weights."""
-        return key_of(self._trained(spec)[1]) if spec.candidate.weights.trains else ""
+        return self._trained(spec)[-1].key if spec.candidate.weights.trains else ""
 
     def stage_is_stored(self, spec: RunSpec) -> bool:
-        """Whether the spec's reading of the documents is in the store."""
-        stage, _ = self._trained(spec)
-        return stage is not None and self.store.find("adaptation", key_of(stage)) is not None
+        """Whether the first of the spec's stages is in the store."""
+        first, *later = self._trained(spec)
+        return bool(later) and self.store.find("adaptation", first.key) is not None
 
     def weights_are_stored(self, spec: RunSpec) -> bool:
         """Whether what a spec trained is at hand (a committed result has only its log)."""
@@ -374,6 +400,26 @@ class Bench:
     def tokens_a_target(self) -> float:
         """Mean tokens of a target."""
         return float(np.mean([self.model.target_tokens(s.target) for s in self.task.labelled[:64]]))
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One training of a chain."""
+
+    spec: RunSpec
+    what: dict[str, Any]
+    """What produces it."""
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Where it is stored."""
+        return key_of(self.what)
+
+
+def _with(spec: RunSpec, weights: Weights) -> RunSpec:
+    """The same run with other weights."""
+    return replace(spec, candidate=replace(spec.candidate, weights=weights))
 
 
 def _has_weights(entry: Entry) -> bool:

@@ -126,11 +126,20 @@ class Forecast:
         tokens = self.prompt_tokens(spec)[0] + self.bench.tokens_a_target
         batch = min(weights.batch_size, len(task.train))
         looks = VALIDATION_LOOKS * len(task.validation) * tokens * self.rates.reading
-        return weights.schedule.steps(len(task.train)) * batch * tokens * self.training_rate(weights) + looks
+        # A preference is two texts, and what was rejected had to be written.
+        twice = 2 if weights.learns == "preferences" else 1
+        return twice * weights.schedule.steps(len(task.train)) * batch * tokens * self.training_rate(weights) + looks
+
+    def tuning_stage(self, spec: RunSpec) -> float:
+        """Seconds of a training on the pairs that comes before, with what the model then answers to them."""
+        before = [w for w in spec.candidate.weights.stages if not w.reads]
+        specs = [replace(spec, candidate=replace(spec.candidate, weights=w)) for w in before]
+        unknown = [s for s in specs if not self.bench.weights_are_stored(s)]
+        return sum(self.training(s) + 2 * self.evaluation(s, len(self.bench.scoped(s).train)) for s in unknown)
 
     def reading_stage(self, spec: RunSpec) -> float:
         """Seconds of the stage on the documents, 0 where there is none."""
-        stage = spec.candidate.weights.reading_stage()
+        stage = next((w for w in spec.candidate.weights.stages if w.reads), None)
         if stage is None or self.bench.stage_is_stored(spec):
             return 0.0
         tokens = sum(self.bench.model.count_tokens(d.text) for d in self.bench.task.documents)
@@ -156,7 +165,8 @@ class Forecast:
         spec, test = specs[len(specs) // 2], len(self.bench.task.test)
         seconds, learning = self.evaluation(spec, test) + self.latencies(spec) + self.probing(cell, spec), 0.0
         if not self._is_searched(m, cell, size):
-            learning = self.training(spec) + self.evaluation(spec, len(self.bench.scoped(spec).validation))
+            learning = self.tuning_stage(spec) + self.training(spec)
+            learning += self.evaluation(spec, len(self.bench.scoped(spec).validation))
         if self.plan.has_controls(cell):
             context = spec.candidate.context
             # The last control reads nothing that a task may lack.
@@ -182,7 +192,7 @@ class Forecast:
         ranked = m.with_rank(rank)
         stages = 0.0
         if size == self.plan.sizes[-1]:
-            distinct = {c.weights.reading_stage(): c for c in ranked.candidates}
+            distinct = {c.weights.stages[:1]: c for c in ranked.candidates}
             stages = sum(self.reading_stage(RunSpec(c, size, SEARCH_DRAW)) for c in distinct.values())
             others = [r for r in self.plan.ranks if m.has_rank and r != rank]
             stages += sum(self.reading_stage(RunSpec(m.with_rank(r).candidates[0], size, SEARCH_DRAW)) for r in others)
@@ -191,7 +201,8 @@ class Forecast:
         specs = [RunSpec(c, size, SEARCH_DRAW) for c in ranked.candidates]
         unknown = [s for s in specs if not self.bench.is_stored(s, "validation")]
         trials = (self.training(s) + self.evaluation(s, len(self.bench.scoped(s).validation)) for s in unknown)
-        return stages + sum(trials)
+        tuned = {s.candidate.weights.stage(): s for s in unknown}
+        return stages + sum(self.tuning_stage(s) for s in tuned.values()) + sum(trials)
 
     def memory(self, cell: PlannedCell) -> float | None:
         """Peak bytes of a cell's work beyond the loaded model: its training, or completing a batch;

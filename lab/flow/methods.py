@@ -61,7 +61,7 @@ class Method:
     def needs_documents(self) -> bool:
         """Whether its prompts are made from the task's documents, or its weights have read them."""
         first = self.candidates[0]
-        return first.context.needs_documents or first.weights.reading_stage() is not None
+        return first.context.needs_documents or any(w.reads for w in first.weights.stages)
 
     @property
     def controls(self) -> tuple[str, ...]:

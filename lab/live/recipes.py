@@ -58,7 +58,8 @@ def recipe(ready: Ready, trainer: str, out: Path) -> list[str]:
     weights = None if ready.is_baseline else ready.spec.candidate.weights
     if weights is None or not weights.trains:
         raise LabError(f"{ready.name}: trains no language model, so there is no recipe for it")
-    if weights.name not in (*WITH_LORA, "full") and not (trainer == "trl" and weights.adapter and weights.merges):
+    same = trainer == "trl" and weights.adapter and weights.merges and weights.learns == "pairs"
+    if weights.name not in (*WITH_LORA, "full") and not same:
         raise LabError(f"--recipe {trainer}: can't train {weights.name} as the lab does; lab export takes the result")
     if weights.needs_general or weights.study:
         raise LabError(f"--recipe {trainer}: knows no reading of documents, no replay and no KL penalty")

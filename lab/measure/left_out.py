@@ -1,4 +1,4 @@
-"""What did not fit the model's window: passages and examples cut from prompts, items not asked, examples not taught.
+"""What an arm did without: passages, examples and items too long for the window, and examples without a rejected answer.
 
 ``words(arm)`` says it in one sentence; an item that was not asked counts as not right, and costs nothing.
 """
@@ -23,4 +23,10 @@ def words(arm: Arm) -> str:
     told += [f"{errors:,.0f} of {asked:,} items were not asked and count as not right"] if errors >= 0.5 else []
     untaught = arm.usage("training_left_out")
     told += [f"{untaught:,.0f} examples were not trained on"] if untaught >= 0.5 else []
-    return f"Too long for the model's window, {arm.label}: {'; '.join(told)}." if told else ""
+    said = f"Too long for the model's window, {arm.label}: {'; '.join(told)}." if told else ""
+    unrejected = arm.usage("training_unrejected")
+    if unrejected >= 0.5:
+        said += (
+            f" {arm.label} had no rejected answer to {unrejected:,.0f} examples, and its preferences leave them out."
+        )
+    return said.strip()

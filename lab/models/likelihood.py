@@ -20,6 +20,11 @@ class Encoded:
     context: list[int]
     target: list[int]
 
+    @property
+    def size(self) -> int:
+        """Tokens that go through the network."""
+        return len(self.context) + len(self.target)
+
 
 Logits = Callable[[Sequence[Encoded]], torch.Tensor]
 """A batch to the logits of its target tokens: (rows, longest target, vocabulary)."""
@@ -61,6 +66,13 @@ def completion_logits(network, batch: Sequence[Encoded], pad: int, device) -> tu
         logits_to_keep=torch.arange(width - kept - 1, width - 1, device=ids.device),
     )
     return output.logits.float(), labels
+
+
+def sums_of(network, batch: Sequence[Encoded], pad: int, device) -> torch.Tensor:
+    """Log likelihood in nats of each row's whole target (rows)."""
+    logits, labels = completion_logits(network, batch, pad, device)
+    each = logits.log_softmax(-1).gather(-1, labels.clamp_min(0)[..., None])[..., 0]
+    return (each * (labels != -100)).sum(-1)
 
 
 def kl_each(base_logits: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

@@ -35,6 +35,7 @@ class Columns:
     group: str = ""
     evidence: str = ""
     accept: str = ""
+    rejected: str = ""
 
 
 @dataclass
@@ -106,6 +107,7 @@ def choose_columns(
         guessed(group_column, "group", no_groups),
         guessed(evidence_column, "evidence", no_evidence),
         usual(("accept",)),
+        usual(("rejected",)),
     )
     if chosen.input == chosen.target:
         raise LabError(f"{table.source}: input and target are the same column {chosen.input!r}")
@@ -145,7 +147,10 @@ def samples_from(
             group = as_text(row.cells.get(columns.group)) if columns.group else ""
             evidence = evidence_of(row.cells.get(columns.evidence)) if columns.evidence else ()
             accept = evidence_of(row.cells.get(columns.accept)) if columns.accept else ()
-            samples.append(Sample(identity, text, target, group, evidence, tuple(a for a in accept if a)))
+            other = as_text(row.cells.get(columns.rejected)) if columns.rejected else ""
+            other = "" if other == target else other
+            accept = tuple(a for a in accept if a)
+            samples.append(Sample(identity, text, target, group, evidence, accept, rejected=other))
     return samples
 
 

@@ -1,8 +1,8 @@
 """Shapes that training data comes in, told by their columns and made into input and target.
 
 ``shaped(table)`` gives the table with an ``input`` and a ``target`` column, and one line on what became of every field,
-for chats (OpenAI's ``messages``, ShareGPT's ``conversations``, chats in ``prompt`` and ``completion``), Alpaca, and
-answers as SQuAD has them. Any other table stays as it is.
+for chats (OpenAI's ``messages``, ShareGPT's ``conversations``, chats in ``prompt`` and ``completion``), preferences
+(``chosen`` and ``rejected``), Alpaca, and answers as SQuAD has them. Any other table stays as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assi
 
 def shaped(table: Table) -> Table:
     """The table by input and target, where its shape is known; rows that don't fit join the bad ones."""
-    for recognise in (_messages, _conversations, _prompt_completion, _alpaca, _answers):
+    for recognise in (_messages, _conversations, _prompt_completion, _preferences, _alpaca, _answers):
         if found := recognise(table):
             words, make = found
             return _remade(table, words, make)
@@ -120,6 +120,23 @@ def _prompt_completion(table: Table):
         "chats in prompt and completion: the prompt's turns are the input, the completion's one turn the target",
         make,
     )
+
+
+def _preferences(table: Table):
+    if not {"chosen", "rejected"} <= set(table.columns) or "target" in table.columns:
+        return None
+
+    def make(cells: dict[str, Any]) -> dict[str, Any]:
+        prompt, chosen, rejected = (cells.get(name) for name in ("prompt", "chosen", "rejected"))
+        rest = _others(cells, "prompt", "chosen", "rejected")
+        if prompt not in (None, ""):
+            rest |= {"input": asked(turns(prompt)) if _is_chat(prompt) else as_text(prompt)}
+        if not _is_chat(chosen):
+            return rest | {"target": chosen, "rejected": rejected}
+        told = {"input": "", "target": turns(chosen)[-1][1]} if "input" in rest else _ended(chosen)
+        return told | rest | {"rejected": turns(rejected)[-1][1]}
+
+    return "preferences: the chosen answer is the target, the rejected one is kept beside it", make
 
 
 def _alpaca(table: Table):

@@ -20,7 +20,7 @@ from lab.tasks.documents import read_documents
 from lab.tasks.texts import SINGLE_NAME, UNSPACED, normalise
 
 SPLITS = ("train", "validation", "test")
-SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept", "choices"}
+SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept", "rejected", "choices"}
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ def samples_digest(samples: tuple[Sample, ...] | list[Sample]) -> str:
                 list(s.evidence),
                 list(s.accept),
                 *([list(s.choices)] if s.choices else []),
+                *([{"rejected": s.rejected}] if s.rejected else []),
             ]
             for s in samples
         ]
@@ -259,6 +260,10 @@ def read_samples(path: Path) -> list[Sample]:
             raise LabError(
                 f"{where}: empty {'input' if not row['input'].strip() else 'target'}; remove the row or fill it"
             )
+        if not isinstance(row.get("rejected") or "", str):
+            raise LabError(f"{where}: field 'rejected' must be text, not {type(row['rejected']).__name__}")
+        if (row.get("rejected") or "").strip() == row["target"].strip():
+            raise LabError(f"{where}: target and rejected answer are the same")
         for key in ("evidence", "accept", "choices"):
             if not (isinstance(row.get(key) or [], list) and all(isinstance(e, str) for e in row.get(key) or [])):
                 raise LabError(f"{where}: field {key!r} must be a list of texts")
@@ -270,7 +275,10 @@ def read_samples(path: Path) -> list[Sample]:
                 row["input"],
                 row["target"],
                 str(row.get("group") or ""),
-                *(tuple(row.get(k) or ()) for k in ("evidence", "accept", "choices")),
+                tuple(row.get("evidence") or ()),
+                tuple(row.get("accept") or ()),
+                tuple(row.get("choices") or ()),
+                row.get("rejected") or "",
             )
         )
     if not samples:
@@ -308,6 +316,7 @@ def write_task(task: Task, folder: Path) -> None:
                 "group": s.group,
                 "evidence": list(s.evidence),
                 "accept": list(s.accept),
+                "rejected": s.rejected,
                 "choices": list(s.choices),
             }
             rows.append({k: v for k, v in row.items() if v not in ("", [])})

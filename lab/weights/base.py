@@ -29,6 +29,8 @@ class TrainingData:
     pairs: tuple[tuple[Prompt, str], ...] = ()
     validation: tuple[tuple[Prompt, str], ...] = ()
     documents: tuple[Document, ...] = ()
+    rejected: tuple[str, ...] = ()
+    """Of each pair an answer that must not be given, empty where there is none; for preferences alone."""
     general: tuple[str, ...] = ()
     """Texts of what the base model learned before: for replay and for staying near the base."""
 
@@ -46,6 +48,8 @@ class TrainingLog:
     target_tokens: int = 0
     left_out: int = 0
     """Training items that don't fit the model's window."""
+    unrejected: int = 0
+    """Of a training on preferences: items that have no rejected answer, so that it learned nothing from them."""
     seconds: float = 0.0
     trained_parameters: int = 0
     optimizer_bytes: int = 0
@@ -79,6 +83,8 @@ class Weights(ABC):
     has_rank: ClassVar[bool] = False
     footprint: ClassVar[str] = "full"
     """Which of ``lab.measure.memory.FOOTPRINTS`` its training holds in memory."""
+    learns: ClassVar[str] = "pairs"
+    """``pairs`` of prompt and answer, or ``preferences``: of two answers to a prompt the better one."""
     frozen_layers: ClassVar[int] = 0
     """How many of the first layers get no gradients at all."""
     convention: ClassVar[str] = ""
@@ -143,6 +149,17 @@ class Weights(ABC):
         """Whether general texts are trained on beside the task."""
         return False
 
-    def reading_stage(self) -> Weights | None:
-        """The settings of a stage on the documents' text that comes first, where there is one."""
+    @property
+    def reads(self) -> bool:
+        """Whether this is the reading of the documents' text: a stage, never an arm."""
+        return False
+
+    def stage(self) -> Weights | None:
+        """The settings of the training that comes before and that this one goes on from, where there is one."""
         return None
+
+    @property
+    def stages(self) -> tuple[Weights, ...]:
+        """All that come before, the first one first."""
+        before = self.stage()
+        return (*before.stages, before) if before else ()

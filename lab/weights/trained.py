@@ -18,12 +18,12 @@ import torch
 
 from lab.files import CHECKPOINT
 from lab.models.base import Size
-from lab.models.likelihood import Logits
+from lab.models.likelihood import Encoded, Logits
 from lab.models.local import LocalModel
 from lab.schema import LabError, Prompt
 from lab.tasks.documents import document_text
 from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
-from lab.weights.training import DECAYS, Schedule, encode_documents, encode_pairs, train
+from lab.weights.training import DECAYS, Objective, Schedule, batch_loss, encode_documents, encode_pairs, train
 
 STUDY_EPOCHS = 30
 Pairs = tuple[tuple[Prompt, str], ...]
@@ -79,7 +79,12 @@ class Trained(Weights):
         """Whether general texts are trained on beside the task."""
         return self.replay > 0 or self.kl > 0
 
-    def reading_stage(self) -> Trained | None:
+    @property
+    def reads(self) -> bool:
+        """Where epochs of reading are set."""
+        return self.study_epochs > 0
+
+    def stage(self) -> Weights | None:
         """The stage on the documents that comes before, where ``study`` is set."""
         if not self.study:
             return None
@@ -117,13 +122,8 @@ class Trained(Weights):
         pause_after: int = 0,
     ) -> TrainingLog:
         """Train what this method trains and keep in ``folder`` what was learned."""
-        if self.study_epochs:
-            items = encode_documents(model, [document_text(d) for d in data.documents])
-            validation, what = [], f"{self.name} study"
-        else:
-            pairs = self._taught(data.pairs, seed)
-            items, validation = (encode_pairs(model, some, self.before) for some in (pairs, data.validation))
-            what = f"{self.name}{self.says}, rate {self.learning_rate:g}"
+        what = f"{self.name} study" if self.reads else f"{self.name}{self.says}, rate {self.learning_rate:g}"
+        validation = [] if self.reads else encode_pairs(model, data.validation, self.before)
         general = encode_documents(model, list(data.general)) if self.needs_general else []
         if self.needs_general and not general:
             raise LabError(
@@ -132,6 +132,7 @@ class Trained(Weights):
             )
         folder.mkdir(parents=True, exist_ok=True)
         with self.prepared(model, seed, start) as network:
+            items = self.items(model, network, data, seed)
             base = self.base_logits(model, network) if self.kl else None
             log = train(
                 model,
@@ -146,10 +147,27 @@ class Trained(Weights):
                 general,
                 base,
                 pause_after,
+                self.objective,
             )
-            log.left_out = 0 if self.study_epochs else len(pairs) - len(items)
+            log.unrejected = len(data.pairs) - self.usable(data)
+            log.left_out = 0 if self.reads else self.usable(data) - len(items)
             self.keep(model, network, log, folder)
         return log
+
+    def items(self, model: LocalModel, network: torch.nn.Module, data: TrainingData, seed: int) -> Sequence[Encoded]:
+        """What is trained on, as tokens; ``network`` is what will be trained."""
+        if self.reads:
+            return encode_documents(model, [document_text(d) for d in data.documents])
+        return encode_pairs(model, self._taught(data.pairs, seed), self.before)
+
+    def usable(self, data: TrainingData) -> int:
+        """How many of the pairs it can learn from, whatever their length."""
+        return len(data.pairs)
+
+    @property
+    def objective(self) -> Objective:
+        """The loss of one batch."""
+        return batch_loss
 
     @property
     def schedule(self) -> Schedule:

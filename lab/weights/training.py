@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def batches(items: list[Encoded], size: int, rng: random.Random) -> list[list[En
     rng.shuffle(order)
     result = []
     for start in range(0, len(order), size * 8):
-        group = sorted(order[start : start + size * 8], key=lambda e: len(e.context) + len(e.target))
+        group = sorted(order[start : start + size * 8], key=lambda e: e.size)
         result += [group[i : i + size] for i in range(0, len(group), size)]
     rng.shuffle(result)
     return result
@@ -171,6 +171,10 @@ def batch_loss(
     return loss
 
 
+Objective = Callable[..., torch.Tensor]
+"""The loss of one batch, with the arguments of ``batch_loss``."""
+
+
 class _Best:
     """The values that validation liked best so far, kept beside those in training."""
 
@@ -216,6 +220,7 @@ def train(
     general: Sequence[Encoded] = (),
     base: Logits | None = None,
     pause_after: int = 0,
+    objective: Objective = batch_loss,
 ) -> TrainingLog:
     """Train the parameters of ``network`` that require gradients; leaves the best values by validation in it.
 
@@ -255,7 +260,7 @@ def train(
         for step in range(first, steps + 1):
             batch, replayed = next(source), general_batch(general, schedule.general_items(step), seed, step)
             with in_its_precision():
-                loss = batch_loss(network, base, batch, replayed, schedule, model.pad, device)
+                loss = objective(network, base, batch, replayed, schedule, model.pad, device)
             if not torch.isfinite(loss):
                 raise TrainingFailed(
                     f"{what}: the loss at step {step} is {loss.item()} (learning rate {schedule.learning_rate:g}); "
@@ -350,4 +355,4 @@ def general_batch(general: Sequence[Encoded], count: int, seed: int, step: int) 
 
 def count_tokens(items: Sequence[Encoded]) -> int:
     """Context and target tokens."""
-    return sum(len(e.context) + len(e.target) for e in items)
+    return sum(e.size for e in items)

@@ -35,7 +35,7 @@ pytestmark = [
 TRAINED = {name: kind for name, kind in members(lab.weights).items() if kind.trains}
 ADAPTERS = {name: kind for name, kind in TRAINED.items() if kind.adapter}
 PAIRS = tuple((Prompt("Answer.", f"What is number {i}?"), f"it is {i % 7}") for i in range(24))
-DATA = TrainingData(PAIRS, PAIRS[:8])
+DATA = TrainingData(PAIRS, PAIRS[:8], rejected=tuple(f"nobody knows {i}" for i in range(24)))
 
 
 def quiet(done, total, words):

@@ -142,7 +142,7 @@ def test_every_method_trains_on_it_and_leaves_it_as_it_was(family, method, tmp_p
     pairs = tuple((Prompt("Answer.", f"What is {i}?"), f"it is {i % 3}") for i in range(8))
     kind = members(lab.weights)[method]
     weights = kind(learning_rate=kind.RATES[-1], epochs=1, minimum_steps=3, batch_size=4)
-    data, quiet = TrainingData(pairs, pairs[:4]), lambda done, total, words: None
+    data, quiet = TrainingData(pairs, pairs[:4], rejected=("none",) * 8), lambda done, total, words: None
     if name == "GPT2" and kind.rounds:
         with pytest.raises(LabError, match="no linear layers that bitsandbytes holds"):
             weights.adapt(model, data, tmp_path, 0, quiet)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.schema import LabError
-from lab.tasks.importing import choose_columns, import_task
+from lab.tasks.importing import choose_columns, import_task, samples_from
 from lab.tasks.shapes import shaped
 from lab.tasks.tables import as_text, read_table
 
@@ -150,6 +150,8 @@ CHAT = [{"role": "system", "content": "Sort."}, {"role": "user", "content": "Dea
 ANSWER = {"role": "assistant", "content": "hardware"}
 
 
+OTHER = {"role": "assistant", "content": "software"}
+PREFERRED = {"chosen": "hardware", "rejected": "software"}
 TWICE = "Sort.\n\nuser: Dead printer\nassistant: hardware\nuser: Dead printer"
 PARTS = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ANSWER]
 SHAREGPT = [{"from": "human", "value": "Dead printer"}, {"from": "gpt", "value": "hardware"}]
@@ -168,6 +170,11 @@ SQUAD = {"question": "Who?", "answers": {"text": ["Ada", "A. L."], "answer_start
         (ALPACA, "Sort.\n\nDead printer", "hardware", "Alpaca"),
         ({"instruction": "Say hi.", "input": "", "output": "hi"}, "Say hi.", "hi", "Alpaca"),
         (SQUAD, "Who?", "Ada", "SQuAD"),
+        (PREFERRED | {"prompt": "Say hi."}, "Say hi.", "hardware", "preferences"),
+        (PREFERRED | {"prompt": CHAT}, "Sort.\n\nDead printer", "hardware", "preferences"),
+        ({"prompt": [CHAT[1]], "chosen": [ANSWER], "rejected": [OTHER]}, "Dead printer", "hardware", "preferences"),
+        ({"chosen": [*CHAT, ANSWER], "rejected": [*CHAT, OTHER]}, "Sort.\n\nDead printer", "hardware", "preferences"),
+        ({"question": "Who?", "chosen": "hardware", "rejected": "software"}, "Who?", "hardware", "preferences"),
     ],
 )
 def test_shapes_of_training_data(tmp_path, row, asked, target, word):
@@ -180,6 +187,9 @@ def test_shapes_of_training_data(tmp_path, row, asked, target, word):
     assert notes == ["not used: source"]
     if word == "SQuAD":
         assert cells["accept"] == ["A. L."]
+    if word == "preferences":
+        (sample,) = samples_from(table, chosen)
+        assert sample.rejected == "software"
 
 
 def test_chats_that_end_in_no_answer_or_hold_no_text_are_told(tmp_path):

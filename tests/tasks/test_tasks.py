@@ -26,6 +26,10 @@ def test_written_and_loaded_are_the_same(tmp_path, toy):
     again = load_task(tmp_path / "toy")
     assert again.digest == toy.digest
     assert again.train == toy.train and again.documents == toy.documents
+    other = replace(toy, train=(replace(toy.train[0], rejected="no"), *toy.train[1:]))
+    write_task(other, tmp_path / "other")
+    assert load_task(tmp_path / "other").train == other.train
+    assert load_task(tmp_path / "other").digest == other.digest != toy.digest
 
 
 def test_documents_may_be_a_folder(tmp_path):
@@ -48,6 +52,16 @@ def test_documents_may_be_a_folder(tmp_path):
         ("train.jsonl", '{"id": "a", "input": " ", "target": "y"}\n', "line 1: empty input"),
         ("train.jsonl", '{"id": "a", "input": "x", "target": "y", "inptu": 1}\n', "unknown field 'inptu'"),
         ("train.jsonl", '{"id": "a", "input": "x", "target": 3}\n', "must be text, not int"),
+        (
+            "train.jsonl",
+            '{"id": "a", "input": "x", "target": "y", "rejected": ["n"]}\n',
+            "'rejected' must be text, not list",
+        ),
+        (
+            "train.jsonl",
+            '{"id": "a", "input": "x", "target": "y", "rejected": "y "}\n',
+            "target and rejected answer are the",
+        ),
         ("train.jsonl", "[1]\n", "a JSON object is needed"),
         ("train.jsonl", '{"id": "s39", "input": "x", "target": "y"}\n', "id 's39' already stands in train.jsonl"),
         (

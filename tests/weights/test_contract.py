@@ -23,7 +23,7 @@ KINDS = members(lab.weights)
 TRAINED = {name: kind for name, kind in KINDS.items() if kind.trains}
 ADAPTERS = {name: kind for name, kind in TRAINED.items() if kind.adapter}
 PAIRS = tuple((Prompt("Answer.", f"What is number {i}?"), f"it is {i % 7}") for i in range(24))
-DATA = TrainingData(PAIRS, PAIRS[:8])
+DATA = TrainingData(PAIRS, PAIRS[:8], rejected=tuple(f"nobody knows {i}" for i in range(24)))
 
 
 def quick(kind, **more):
@@ -218,8 +218,8 @@ def test_it_goes_on_from_a_reading_of_the_documents(name, tiny, tmp_path):
     from lab.schema import Document
 
     weights = quick(TRAINED[name], study=True, minimum_steps=4)
-    stage = replace(weights.reading_stage(), study_epochs=2)
-    assert stage.reading_stage() is None
+    stage = replace(weights.stages[0], study_epochs=2)
+    assert stage.reads and stage.stages == () and not weights.reads
     documents = tuple(Document(f"d{i}", f"The code of box {i} is {i * 37 % 100}.") for i in range(8))
     stage.adapt(tiny, TrainingData(documents=documents), tmp_path / "read", 0, quiet)
     weights.adapt(tiny, DATA, tmp_path / "on", 0, quiet, tmp_path / "read")

@@ -115,8 +115,8 @@ def test_every_field_changes_something(tiny, tmp_path):
 
 def test_study_goes_before_the_pairs(nano, tmp_path):
     weights = Lora(rank=4, minimum_steps=30, study=True)
-    stage = weights.reading_stage()
-    assert stage.study_epochs > 0 and stage.reading_stage() is None
+    stage = weights.stage()
+    assert stage.reads and stage.stage() is None
     documents = tuple(Document(f"d{i}", f"The code of box {i} is {i * 37 % 100}.") for i in range(8))
     log = replace(stage, study_epochs=20, learning_rate=5e-3).adapt(
         nano, TrainingData(documents=documents), tmp_path / "s", 0, quiet
