@@ -12,6 +12,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from lab.flow.workers import Workers
 from lab.models.constraint import Constraint
 from lab.models.endpoint import endpoint
 from lab.models.folders import folder_of
@@ -46,6 +47,7 @@ USES = {
     "gguf": ("gguf", lambda folder: convert(folder / "a.gguf", folder)),
     "bitsandbytes": ("qlora", lambda folder: rounded(torch.nn.Linear(2, 2)).__enter__()),
     "openai": ("api", lambda folder: endpoint("https://example.org/v1#m@2026-11-27")),
+    "ray": ("ray", lambda folder: Workers(1, address="auto").start()),
     "datasets": ("hub", lambda folder: read_table("someone/something")),
     "datasets ": ("embedder", lambda folder: train_embedder(None, folder / "out")),
 }

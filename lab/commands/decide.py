@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +36,7 @@ from lab.schema import LabError
 if TYPE_CHECKING:
     from lab.flow.bench import Bench
     from lab.flow.plan import Plan
+    from lab.flow.workers import Workers
     from lab.study import Study
     from lab.tasks.task import Task
 
@@ -79,6 +83,10 @@ def decide(
     forgetting: Annotated[bool, typer.Option(help="ask probes before and after each training")] = True,
     probes: Probes = None,
     general_text: GeneralText = None,
+    workers: Annotated[
+        int, typer.Option(help="processes that share the work, each with its part of the cores, or a GPU; 0: one")
+    ] = 0,
+    ray: Annotated[str, typer.Option(help="address of a Ray cluster that does the work; LAB_HOME must be shared")] = "",
     plan_only: Annotated[bool, typer.Option("--plan-only", help="say what would be run and stop")] = False,
     plan_json: Annotated[
         bool, typer.Option("--plan-json", help="the same, with the forecast as JSON in the last line")
@@ -91,7 +99,8 @@ def decide(
 ) -> None:
     """Run the arms on a task and decide between them."""
     from lab.files import folder_name
-    from lab.flow.methods import default_methods, offer_of
+    from lab.flow.instructions import to_try
+    from lab.flow.methods import default_methods, offer_of, searches_instructions
     from lab.flow.plan import expand, parse_budget
     from lab.tasks.check import require_sound
     from lab.tasks.extraction import require_extraction
@@ -113,26 +122,18 @@ def decide(
     expand(*grid)  # What can't be run is told before the model is loaded.
 
     from lab.commands.terminal import show_findings, show_plan
-    from lab.commands.workbench import open_bench
+    from lab.commands.workbench import open_bench, open_runner
     from lab.models.base import require
     from lab.store import KINDS, Store
 
+    helpers = _workers(model, workers, ray)
     findings = require_sound(read, allow_leak)
     store = Store(committed_kinds=("choice",) if fresh else KINDS)
-    bench, asked = open_bench(
-        read,
-        model,
-        device,
-        precision,
-        embedder,
-        probes or [],
-        general_text,
-        store=store,
-        allow_scorer_code=allow_scorer_code,
-        decoding=decoding,
-        extraction=require_extraction(extract),
-    )
-    plan = expand(*grid, offer_of(bench.model, read))
+    more = {"probe_folders": probes or [], "general_text": general_text, "store": store, "decoding": decoding}
+    more |= {"allow_scorer_code": allow_scorer_code, "extraction": require_extraction(extract)}
+    bench, asked = open_bench(read, model, device, precision, embedder, **more)
+    tried = to_try(read, bench.model, store, min(grid[2])) if searches_instructions(grid[0]) else ()
+    plan = expand(*grid, offer_of(bench.model, read, tried))
     for m in plan.methods:
         require(bench.model, m.abilities, f"--methods {m.name}")
     # What no training can change forgets nothing.
@@ -147,10 +148,31 @@ def decide(
     if plan_only or plan_json:
         return
     keep = _Keeper(bench, command, out, redact)
-    study = _run(bench, plan, findings, asked, command, keep, job, allow_leak, settings if race else None)
+    if helpers:
+        here = bench.model.machine
+        helpers.gpus = here.device == "cuda"
+        helpers.make = partial(
+            open_runner, read, model, here.device, bench.model.precision, embedder, forgetting=bool(asked), **more
+        )
+    with helpers or nullcontext():
+        study = _run(bench, plan, findings, asked, command, keep, job, allow_leak, settings if race else None, helpers)
     _conclude(bench, study, settings, command, out, redact, allow_scorer_code)
     if job:
         (job / "finished").touch()
+
+
+def _workers(model: str, count: int, address: str) -> Workers | None:
+    """Who shares the work, where anybody does; this process then takes no more cores than each of them."""
+    from lab.flow.workers import Workers
+    from lab.models.endpoint import is_endpoint
+
+    if not (count or address):
+        return None
+    if is_endpoint(model):
+        raise LabError("--workers: an endpoint answers several requests at a time as it is; leave it out")
+    workers = Workers(count, address)
+    os.environ["OMP_NUM_THREADS"] = str(workers.threads)
+    return workers
 
 
 def _say_what_runs(task: Task, bench: Bench) -> None:
@@ -243,6 +265,7 @@ def _run(
     job: Path | None,
     allow_leak: bool,
     raced: Settings | None,
+    workers: Workers | None = None,
 ) -> Study:
     """All cells of the plan, or those that a race under these settings needs, with progress."""
     from lab.commands.progress import JobProgress, TerminalProgress
@@ -255,7 +278,7 @@ def _run(
         # A server that was started with & ignores interrupts, and its children would as well: Stop must reach this one.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with JobProgress(console, plan, job) if job else TerminalProgress(console, plan) as progress:
-        runner = Runner(bench, asked, progress)
+        runner = Runner(bench, asked, progress, workers)
         course = Race(runner, plan, raced, keep).run if raced else None
         study = runner.run(plan, findings, abilities(runner.prober, NEEDED), keep, course)
     study.settings |= {

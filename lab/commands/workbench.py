@@ -13,6 +13,7 @@ from lab.tasks.task import Task
 if TYPE_CHECKING:
     from lab.flow.bench import Bench
     from lab.flow.probing import ProbeSet
+    from lab.flow.runner import Runner
     from lab.store import Store
     from lab.study import Study
 
@@ -56,6 +57,16 @@ def open_bench(
         way=decoding,
     )
     return bench, forgetting_probes(model, own_probes, general)
+
+
+def open_runner(
+    task: Task, model_name: str, device: str, precision: str, embedder: str, *, forgetting: bool, **more: Any
+) -> Runner:
+    """A runner in a worker's process: the bench of the command that it works for."""
+    from lab.flow.runner import Runner
+
+    bench, probes = open_bench(task, model_name, device, precision, embedder, **more)
+    return Runner(bench, probes if forgetting else None)
 
 
 def opened(name: str, device: str, precision: str, store: Store) -> Any:

@@ -83,6 +83,8 @@ class Offer:
     """The model has a chat template: turns or one block."""
     labels: bool = False
     """The task's answers are a closed set, short enough to be listed."""
+    instructions: tuple[str, ...] = ()
+    """Instructions to try beside the task's own."""
     size: Size | None = None
     """What recipes of trained weights are made for; None where they are fixed."""
 
@@ -111,6 +113,8 @@ class Context(ABC):
     uses_pool: ClassVar[bool] = False
     """Whether labelled items stand in the prompt, so that data size and seed change it."""
     uses_embedder: ClassVar[bool] = False
+    searches_instructions: ClassVar[bool] = False
+    """Whether it tries other instructions than the task's own (``Offer.instructions``)."""
 
     wording: str = "input_output"
     instruct: bool = True

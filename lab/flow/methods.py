@@ -6,6 +6,7 @@ arm's candidates are the product of the two grids, cut so that each arm gets the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -138,7 +139,12 @@ def default_methods(task: Task) -> list[str]:
     return [*FROZEN_ARMS, "few_shot_rag" if task.documents else "few_shot_nearest", *retrieval, "lora"]
 
 
-def offer_of(model: Model, task: Task) -> Offer:
-    """What this model and this task leave to choose in a prompt."""
+def offer_of(model: Model, task: Task, instructions: Sequence[str] = ()) -> Offer:
+    """What this model and this task leave to choose in a prompt, with ``instructions`` to try beside the task's own."""
     listed = is_classification(task) and model.count_tokens(", ".join(task.labels)) <= model.window // 4
-    return Offer(model.is_chat, listed, model.size)
+    return Offer(model.is_chat, listed, tuple(instructions), model.size)
+
+
+def searches_instructions(names: Sequence[str]) -> bool:
+    """Whether one of these arms tries instructions."""
+    return any(c.context.searches_instructions and not c.weights.trains for n in names for c in method(n).candidates)

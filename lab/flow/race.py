@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from lab.decide import Decision, verdict
 from lab.flow.plan import Plan, PlannedCell
 from lab.flow.runner import Runner, add_piece
+from lab.flow.workers import Asking, Measurement
 from lab.measure.arms import Arm, arms_at
 from lab.measure.evidence import evidence
 from lab.measure.racing import MOST, SECOND, Look, dropped, schedule, seeds_are_missing
@@ -87,8 +88,11 @@ class Race:
                     yield planned
 
     def _measure(self, study: Study, look: Look, items: int) -> None:
-        samples = self._in_task_order(items)
-        for planned in self._cells(study, look):
+        samples, cells = self._in_task_order(items), list(self._cells(study, look))
+        known = [next((c for c in study.cells if _is(c, planned)), None) for planned in cells]
+        fresh = [(p, k) for p, k in zip(cells, known) if not k or k.asked < items]
+        self.runner.ahead(self.plan, [Asking(p, items, k.evaluation if k else "") for p, k in fresh])
+        for planned in cells:
             before = next((c for c in study.cells if _is(c, planned)), None)
             if before and before.asked >= items:
                 continue
@@ -167,9 +171,9 @@ class Race:
     def _finish(self, study: Study) -> None:
         """Controls, probes, and the other sizes and ranks, of the arms that stayed."""
         samples, gone = self._in_task_order(len(study.items)), study.plan["race"]["dropped"]
-        for planned in self.plan.in_order():
-            if planned.method in gone:
-                continue
+        cells = [planned for planned in self.plan.in_order() if planned.method not in gone]
+        self.runner.ahead(self.plan, [Measurement(planned, len(study.items)) for planned in cells])
+        for planned in cells:
             known = next((c for c in study.cells if _is(c, planned)), None)
             piece = self.runner.piece(planned, self.plan, samples)
             cells = piece.cells[1:] if known and known.asked == len(study.items) else piece.cells

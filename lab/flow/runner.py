@@ -26,6 +26,7 @@ from lab.flow.families import settings_of
 from lab.flow.plan import Plan, PlannedCell
 from lab.flow.probing import Prober, ProbeSet
 from lab.flow.search import Search
+from lab.flow.workers import Measurement, Trial, Work, Workers
 from lab.models.base import require
 from lab.models.baselines import BASELINES
 from lab.schema import Completion, Sample, TrainingFailed, Usage
@@ -49,9 +50,15 @@ class Piece:
 class Runner:
     """Runs the cells of a plan: searches, measures, probes, and puts controls and baselines beside the arms."""
 
-    def __init__(self, bench: Bench, probes: ProbeSet | None = None, progress: Progress | None = None) -> None:
-        self.bench, self.probes = bench, probes
-        """Without probes forgetting is not measured."""
+    def __init__(
+        self,
+        bench: Bench,
+        probes: ProbeSet | None = None,
+        progress: Progress | None = None,
+        workers: Workers | None = None,
+    ) -> None:
+        self.bench, self.probes, self.workers = bench, probes, workers
+        """Without probes forgetting is not measured; without workers this process does everything itself."""
         if progress:
             bench.progress = progress
         self.search, self.prober = Search(bench), Prober(bench.model, bench.store, bench.progress)
@@ -83,12 +90,20 @@ class Runner:
         return study
 
     def _whole_grid(self, study: Study, plan: Plan, after_cell: Callable[[Study], None]) -> None:
+        self.ahead(plan, [Trial(spec) for spec in self.search.trials(plan)])
+        self.ahead(plan, [Measurement(cell) for cell in plan.in_order()])
         for cell in plan.in_order():
             piece = self.piece(cell, plan)
             add_piece(study, cell, piece.cells, piece.choices, piece.probed, (piece.search_seconds, piece.cell_seconds))
             after_cell(study)
             self.bench.progress.finished(cell, piece.cells[0].accuracy)
         study.cells += self.baselines(plan.sizes, plan.draws)
+
+    def ahead(self, plan: Plan, pieces: Sequence[Work]) -> None:
+        """Have the workers, where there are any, leave in the store what will be asked for next."""
+        if self.workers and pieces:
+            self.bench.progress.stage(f"{len(pieces)} pieces by {self.workers.count or 'Ray'} workers", len(pieces))
+            self.workers.do(plan, pieces, self.search.halving, self.bench.progress.advance)
 
     def piece(self, cell: PlannedCell, plan: Plan, items: Sequence[Sample] | None = None) -> Piece:
         """One cell of the plan, on all test items or these: its search, measurement, controls and probes."""

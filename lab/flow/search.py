@@ -74,6 +74,16 @@ class Search:
         result = entry.record["result"] if entry else None
         return [candidate_of(result["trials"][result["chosen"]]["settings"])] if result else []
 
+    def trials(self, plan: Plan) -> list[RunSpec]:
+        """What the searches of a plan will try for certain and is not stored: candidates, at both ends of the sizes."""
+        found: dict[RunSpec, None] = {}
+        for m in plan.methods:
+            rank = plan.ranks[-1] if m.has_rank else None
+            for size in dict.fromkeys([plan.sizes[-1], plan.sizes[0]] if m.uses_labels else [plan.sizes[-1]]):
+                if not self.is_stored(m, rank, size):
+                    found |= {RunSpec(c, size, SEARCH_DRAW): None for c in m.with_rank(rank).candidates}
+        return [spec for spec in found if not self.bench.is_stored(spec, "validation")]
+
     def is_stored(self, m: Method, rank: int | None, size: int | None) -> bool:
         """Whether an arm's search at a rank and size is in the store."""
         return self._stored(m.with_rank(rank), size) is not None

@@ -1,4 +1,4 @@
-"""What an arm did without: passages, examples and items too long for the window, and examples without a rejected answer.
+"""What an arm did without: what was too long for the window, and examples that have no rejected answer.
 
 ``words(arm)`` says it in one sentence; an item that was not asked counts as not right, and costs nothing.
 """

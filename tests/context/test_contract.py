@@ -117,7 +117,8 @@ def test_every_context_offers_as_many_candidates_as_there_are_looks(name):
             assert offer.chat or grid == kind(**fixed).grid(looks, trained), "a base model's grid stays what it was"
             assert offer.labels or not any(c.labels for c in grid)
             assert not offer.chat or trained or {c.layout for c in grid} == set(LAYOUTS)
-            assert len(set(grid)) == (1 if kind.bare and trained else looks)
+            alone = kind.bare or kind.searches_instructions
+            assert len(set(grid)) == (1 if alone and trained else looks)
             assert all(getattr(c, k) == v for c in grid for k, v in fixed.items())
 
 

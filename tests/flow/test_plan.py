@@ -58,7 +58,8 @@ def test_pairs_by_the_classes_own_names_get_the_grid_of_their_preset():
 def test_presets_are_derived_from_the_two_families():
     """Every context before every trained method, with and without a reading of the documents first."""
     frozen = {n for n, m in presets().items() if not m.trains}
-    assert frozen == {"zero_shot", "few_shot", "few_shot_nearest", "rag", "few_shot_rag", "nearest_rag"}
+    examples = {"few_shot", "few_shot_nearest", "few_shot_rag", "nearest_rag"}
+    assert frozen == {"zero_shot", "instruction_search", "rag"} | examples
     trained = [w for w, kind in members(lab.weights).items() if kind.trains]
     for weights in trained:
         assert {weights, f"study_{weights}", f"rag_{weights}", f"few_shot_{weights}"} <= set(presets())
