@@ -466,6 +466,13 @@ def _evaluation(part: dict[str, Any], found: dict[str, Any]) -> list[str]:
     return [*lines, "", f"Texts of the bundled model in float32 that are those of the processor: {same}."]
 
 
+def _earlier(folder: Path, here: dict[str, Any]) -> dict[str, Any]:
+    """Parts that the folder holds of this day, card and these versions; they stay where others are asked for."""
+    path = folder / "check.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return before["parts"] if before.get("about") == here else {}
+
+
 def main() -> None:
     """Every part; the folder holds what is known after each."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -480,7 +487,8 @@ def main() -> None:
         sys.exit("make gpu-check: no CUDA device on this machine; --tiny goes through it on the CPU")
     here = machine("cpu" if asked.tiny else "cuda")
     asked.folder.mkdir(parents=True, exist_ok=True)
-    check, found = Check(here, TINY if asked.tiny else LARGE, asked.folder), {"about": about(here), "parts": {}}
+    check = Check(here, TINY if asked.tiny else LARGE, asked.folder)
+    found = {"about": about(here), "parts": _earlier(asked.folder, about(here)) if asked.only else {}}
     for name in wanted:
         started = time.perf_counter()
         try:
