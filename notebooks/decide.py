@@ -539,7 +539,7 @@ def _(at_rank, first_arm, on_test, second_arm, shown_at, size, store, study, tas
 def _(at_rank, item_table, one, other, shown_at, size, store, study, task):
     mo.stop(not item_table.value)
     row = item_table.value[0]
-    tools = Tools(study.settings["embedder"], store.cache / "vectors")
+    tools = Tools(study.settings["embedder"], store.cache / "vectors", study.settings.get("reranker", ""))
 
     def prompt_side(label):
         arm = next(a for a in shown_at(int(size.value), at_rank).arms if a.label == label)

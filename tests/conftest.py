@@ -57,6 +57,30 @@ def tiny(nano) -> LocalModel:
     return LocalModel("tiny", LlamaForCausalLM(config).eval(), nano.tokenizer, nano.machine, "tiny-revision")
 
 
+@pytest.fixture(scope="session")
+def reranker(tmp_path_factory) -> str:
+    """Folder of a cross-encoder of random weights, in the layout of published ones."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("reranker")
+    letters = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(chr(c) for c in range(33, 127))]
+    words = Tokenizer(models.BPE(vocab={t: n for n, t in enumerate(letters)}, merges=[], unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=128, **special).save_pretrained(folder)
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    config = BertConfig(
+        vocab_size=len(letters), max_position_embeddings=128, num_labels=1, initializer_range=0.5, **sizes
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return str(folder)
+
+
 @pytest.fixture
 def store(tmp_path) -> Store:
     return Store(tmp_path / "home", committed=None)

@@ -23,6 +23,7 @@ from lab.commands.options import (
     Precision,
     Probes,
     Redact,
+    Reranker,
     console,
     names,
     numbers,
@@ -61,6 +62,7 @@ def decide(
     device: Device = "auto",
     precision: Precision = "auto",
     embedder: Embedder = "embedder",
+    reranker: Reranker = "",
     out: Annotated[Path | None, typer.Option(help="folder of the report")] = None,
     fresh: Annotated[
         bool, typer.Option(help="measure on this machine; of committed studies reuse only what validation chose")
@@ -119,17 +121,21 @@ def decide(
         seeds,
         read,
     )
-    expand(*grid)  # What can't be run is told before the model is loaded.
+    first = expand(*grid)  # What can't be run is told before the model is loaded.
 
     from lab.commands.terminal import show_findings, show_plan
     from lab.commands.workbench import open_bench, open_runner
+    from lab.context.retrieval.reranking import load_reranker
     from lab.models.base import require
     from lab.store import KINDS, Store
 
+    if any(c.context.uses_reranker for m in first.methods for c in m.candidates):
+        load_reranker(reranker)
     helpers = _workers(model, workers, ray)
     findings = require_sound(read, allow_leak)
     store = Store(committed_kinds=("choice",) if fresh else KINDS)
     more = {"probe_folders": probes or [], "general_text": general_text, "store": store, "decoding": decoding}
+    more["reranker"] = reranker
     more |= {"allow_scorer_code": allow_scorer_code, "extraction": require_extraction(extract)}
     bench, asked = open_bench(read, model, device, precision, embedder, **more)
     tried = to_try(read, bench.model, store, min(grid[2])) if searches_instructions(grid[0]) else ()

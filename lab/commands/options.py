@@ -34,6 +34,9 @@ Precision = Annotated[
     str, typer.Option(help="number format of the model: auto (the faster one on this machine), float32 or bfloat16")
 ]
 Embedder = Annotated[str, typer.Option(help="'embedder' (the lab's own), a sentence-transformers folder or a Hub id")]
+Reranker = Annotated[
+    str, typer.Option(help="a cross-encoder, for rerank_rag: a sentence-transformers folder or a Hub id")
+]
 Probes = Annotated[
     list[Path] | None,
     typer.Option(help="folder of a probe of your own (task.toml, test.jsonl); may stand several times"),

@@ -31,6 +31,7 @@ def open_bench(
     allow_scorer_code: bool = False,
     decoding: str = "free",
     extraction: str = "",
+    reranker: str = "",
 ) -> tuple[Bench, ProbeSet]:
     """A bench with its model, store and general texts, and what is asked before and after each training."""
     from lab.context.base import Tools
@@ -45,7 +46,7 @@ def open_bench(
     store = store or Store()
     model = opened(model_name, device, precision, store)
     general = general_texts(model, general_text)
-    tools = Tools(embedder, store.cache / "vectors")
+    tools = Tools(embedder, store.cache / "vectors", reranker)
     bench = Bench(
         task,
         model,
@@ -96,7 +97,7 @@ def bench_of(study: Study, model_name: str, folder: Path | None, device: str) ->
         replace(task, scorer="exact"),
         model,
         store,
-        Tools(study.settings["embedder"], store.cache / "vectors"),
+        Tools(study.settings["embedder"], store.cache / "vectors", study.settings.get("reranker", "")),
         decoding=Decoding(**study.settings["decoding"]),
         general=general_texts(model, None),
         extraction=study.settings.get("extraction", ""),

@@ -24,6 +24,7 @@ class Tools:
 
     embedder_name: str = "embedder"
     cache: Path | None = None
+    reranker_name: str = ""
 
     @property
     def embedder(self):
@@ -31,6 +32,13 @@ class Tools:
         from lab.context.retrieval.embedding import load_embedder
 
         return load_embedder(self.embedder_name)
+
+    @property
+    def reranker(self):
+        """The cross-encoder; raises LabError where none is named."""
+        from lab.context.retrieval.reranking import load_reranker
+
+        return load_reranker(self.reranker_name)
 
 
 class Fitted(ABC):
@@ -111,8 +119,9 @@ class Context(ABC):
     asks: ClassVar[tuple[str, ...]] = ()
     """Probes of what it asks of a base as it is; a base that fails all of them can't be asked this way."""
     uses_pool: ClassVar[bool] = False
-    """Whether labelled items stand in the prompt, so that data size and seed change it."""
+    """Whether labelled items change its prompts, so that data size and seed do."""
     uses_embedder: ClassVar[bool] = False
+    uses_reranker: ClassVar[bool] = False
     searches_instructions: ClassVar[bool] = False
     """Whether it tries other instructions than the task's own (``Offer.instructions``)."""
 

@@ -102,10 +102,12 @@ class Passages(Context):
 
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Chunk and index the documents."""
-        return _Retrieved(self, task, tools)
+        return Retrieved(self, task, tools)
 
 
-class _Retrieved(Fitted):
+class Retrieved(Fitted):
+    """Passages fitted on a task's documents."""
+
     def __init__(self, context: Passages, task: Task, tools: Tools) -> None:
         super().__init__(context, task)
         self.passages = context.passages_of(task)
@@ -121,15 +123,20 @@ class _Retrieved(Fitted):
             self._by_document.setdefault(passage.document_id, []).append(passage)
 
     def prepare(self, samples: list[Sample]) -> None:
+        """Search for all of them at once."""
         wanted = [s for s in samples if s.id not in self._found]
         if self.context.mode == "oracle":
             found = [self._oracle(s) for s in wanted]
         elif self.context.mode == "random":
             found = [self._drawn(s) for s in wanted]
         else:
-            hits = self.searcher.search([s.input for s in wanted], self.context.k)
-            found = [[self.passages[i] for i, _ in h] for h in hits]
+            found = self.search(wanted)
         self._found |= {s.id: passages for s, passages in zip(wanted, found)}
+
+    def search(self, samples: list[Sample]) -> list[list[Passage]]:
+        """The passages of each sample's prompt, the best first."""
+        hits = self.searcher.search([s.input for s in samples], self.context.k)
+        return [[self.passages[i] for i, _ in h] for h in hits]
 
     def _oracle(self, sample: Sample) -> list[Passage]:
         """Passages of the evidence documents; of a long one those that hold the target, if any do, come first."""
@@ -142,13 +149,16 @@ class _Retrieved(Fitted):
 
     @property
     def rows_searched(self) -> list[dict[str, str]]:
+        """The passages."""
         return [{"id": p.id, "text": p.text} for p in self.passages]
 
     def read_from(self, example: Sample) -> tuple[Passage, ...]:
+        """Those of the example's own question."""
         self.prepare([example])
         return tuple(self._found[example.id])
 
     def build(self, sample: Sample) -> Prompt:
+        """Passages, and examples where they are asked for."""
         self.prepare([sample])
         # A few spare examples, so that leaving out the item's own group still leaves enough.
         examples = without_group(self.pool[: self.context.examples + 8], sample)[: self.context.examples]

@@ -299,6 +299,7 @@ def new_study(bench: Bench, plan: Plan, findings: Sequence[Finding], abilities: 
             "decoding": bench.decoding.as_json(),
             "extraction": bench.extraction,
             "embedder": bench.tools.embedder_name,
+            "reranker": bench.tools.reranker_name,
             "seeds": plan.seeds,
             "sizes": plan.sizes,
             "ranks": plan.ranks,

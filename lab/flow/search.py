@@ -110,6 +110,7 @@ class Search:
                 "candidates": [_settings(c) for c in ranked.candidates],
             }
             | ({"moves": True} if ranked.moves else {})
+            | ({"reranker": self.bench.tools.reranker.revision} if _reranks(ranked) else {})
             | self._extraction
         )
 
@@ -194,6 +195,10 @@ class Search:
         """Whether the best checkpoint was the last look: more steps might have helped."""
         log = self.bench.log_of(adaptation)
         return bool(log) and log["best_step"] == log["steps"] and log.get("validation_accuracy", 1.0) < 1.0
+
+
+def _reranks(m: Method) -> bool:
+    return any(c.context.uses_reranker for c in m.candidates)
 
 
 def _best(trials: Sequence[Trial]) -> Trial:

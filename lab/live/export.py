@@ -109,7 +109,7 @@ def _no_script(ready: Ready) -> str:
     if ready.bench.decoding.allowed:
         return "Answers were constrained to what the task allows, which takes the lab: `lab serve`, `lab predict`."
     if ready.spec.candidate.context.depth and ready.fitted.searcher is None:
-        return "Two searches stand behind each prompt, which takes the lab: `lab serve`, `lab predict`."
+        return "More than one search stands behind each prompt, which takes the lab: `lab serve`, `lab predict`."
     return ""
 
 
@@ -147,8 +147,9 @@ def _prompts(ready: Ready, folder: Path) -> Iterator[tuple[str, str]]:
         yield "texts.jsonl", f"the {what}s that are searched ({len(searched.texts):,})"
         if searched.dense:
             yield "index.faiss", "their vectors, in FAISS"
-            if (BUNDLED / named).is_dir():
-                shutil.copytree(BUNDLED / named, folder / "embedder")
+            # A bundled one, or one that was tuned for this arm: nobody else has them.
+            if (BUNDLED / named).is_dir() or named != ready.bench.tools.embedder_name:
+                shutil.copytree(folder_of(named), folder / "embedder")
                 yield "embedder/", "what makes a question's vector"
         if searched.lexical:
             yield "bm25/", "their words, in bm25s"

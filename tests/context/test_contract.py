@@ -35,8 +35,8 @@ VARIANTS = list(variants())
 
 
 @pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return Tools(cache=tmp_path_factory.mktemp("vectors"))
+def tools(tmp_path_factory, reranker):
+    return Tools(cache=tmp_path_factory.mktemp("vectors"), reranker_name=reranker)
 
 
 @pytest.mark.parametrize("context", VARIANTS)
@@ -58,7 +58,7 @@ def test_a_forecast_builds_prompts_of_its_kind_without_an_embedder(context):
     fitted = outline.fit(TASK.scoped(40, 0), Tools("no embedder of this name"))
     prompt = fitted.build(TASK.test[0])
     assert bool(prompt.passages) == context.needs_documents
-    assert bool(prompt.examples) == context.uses_pool
+    assert bool(prompt.examples) == outline.uses_pool
 
 
 @pytest.mark.parametrize("context", VARIANTS)
@@ -89,7 +89,7 @@ def test_the_same_prompt_alone_in_a_batch_and_fitted_again(context, tools):
 def test_what_it_says_it_uses_is_what_changes_its_prompts_and_its_key(context, tools):
     """Pool, documents and instruction: traits, digest and prompts agree with each other."""
     changes = {
-        "pool": replace(TASK, train=tuple(replace(s, target="nowhere") for s in TASK.train)),
+        "pool": replace(TASK, train=tuple(replace(s, target="nowhere", evidence=("d0",)) for s in TASK.train)),
         "documents": replace(TASK, documents=tuple(replace(d, text="Nothing at all.") for d in TASK.documents)),
         "instruction": replace(TASK, instruction="Say it."),
     }

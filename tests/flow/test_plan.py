@@ -59,7 +59,7 @@ def test_presets_are_derived_from_the_two_families():
     """Every context before every trained method, with and without a reading of the documents first."""
     frozen = {n for n, m in presets().items() if not m.trains}
     examples = {"few_shot", "few_shot_nearest", "few_shot_rag", "nearest_rag"}
-    assert frozen == {"zero_shot", "instruction_search", "rag"} | examples
+    assert frozen == {"zero_shot", "instruction_search", "rag", "rerank_rag", "tuned_rag"} | examples
     trained = [w for w, kind in members(lab.weights).items() if kind.trains]
     for weights in trained:
         assert {weights, f"study_{weights}", f"rag_{weights}", f"few_shot_{weights}"} <= set(presets())
