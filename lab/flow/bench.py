@@ -17,6 +17,7 @@ import numpy as np
 
 from lab.context.base import Context, Fitted, Tools
 from lab.files import digest
+from lab.flow import questions
 from lab.flow.decoding import decoding_for, with_room
 from lab.flow.families import settings_of
 from lab.flow.latency import TIMED, latencies
@@ -128,7 +129,9 @@ class Bench:
         return (*chain, _Training(spec, what | {"start": start} | parts, seed))
 
     def _read(self, spec: RunSpec) -> dict[str, Any]:
-        return {"documents": self.scoped(spec).documents_digest}
+        wordings = spec.candidate.weights.wordings
+        read = {"documents": self.scoped(spec).documents_digest}
+        return read | ({"instruction": self.task.instruction} | questions.rests_on(wordings) if wordings else {})
 
     def _taught(self, spec: RunSpec) -> dict[str, Any]:
         """What a training on pairs or preferences learns from, for its key."""
@@ -170,11 +173,12 @@ class Bench:
         def work(draft: Draft) -> dict[str, Any]:
             self._at_hand = None
             begun, started = start.folder if start else None, time.perf_counter()
-            data = self._documents() if weights.reads else self.training_data(spec)
-            preparing = time.perf_counter() - started if weights.learns == "preferences" else 0.0
+            data, tokens = self._to_read(weights) if weights.reads else (self.training_data(spec), 0)
+            made = weights.learns == "preferences" or (weights.reads and weights.wordings)
+            preparing = time.perf_counter() - started if made else 0.0
             log = weights.adapt(self.model, data, draft.folder, training.seed, self._steps(), begun, pause_after)
-            # Answers that are rejected have to be written first: part of what the training takes.
-            log.seconds += preparing
+            # Questions, and answers that are rejected, have to be written first: part of what the training takes.
+            log.seconds, log.written_tokens = log.seconds + preparing, tokens
             draft.made = {"seconds": log.seconds}
             return {"log": asdict(log)}
 
@@ -193,8 +197,13 @@ class Bench:
 
         return progress
 
-    def _documents(self) -> TrainingData:
-        return TrainingData(documents=self.task.documents)
+    def _to_read(self, weights: Weights) -> tuple[TrainingData, int]:
+        """The documents, or the model's own questions on them, and the tokens that writing those took."""
+        if not weights.wordings:
+            return TrainingData(documents=self.task.documents), 0
+        self.progress.stage("questions on the documents", 1)
+        found = questions.written(self.task, self.model, self.store, weights.wordings)
+        return TrainingData(found.pairs), found.tokens
 
     def training_data(self, spec: RunSpec) -> TrainingData:
         """What a spec's training learns from."""
@@ -255,7 +264,7 @@ class Bench:
     def training_usage(self, adaptation: str) -> dict[str, float]:
         """Totals of a training and of the reading before it."""
         totals = dict.fromkeys(("training_seconds", "stage_seconds", "training_tokens", "training_steps"), 0.0)
-        totals |= {"training_left_out": 0.0, "training_unrejected": 0.0}
+        totals |= {"training_left_out": 0.0, "training_unrejected": 0.0, "training_written_tokens": 0.0}
         totals["training_peak_bytes"], kind = 0.0, "training_seconds"
         while adaptation:
             record = self._record(adaptation)
@@ -264,6 +273,7 @@ class Bench:
             totals["training_tokens"] += log["trained_tokens"]
             totals["training_steps"] += log["steps"]
             totals["training_left_out"] += log.get("left_out", 0)
+            totals["training_written_tokens"] += log.get("written_tokens", 0)
             totals["training_unrejected"] += log.get("unrejected", 0)
             totals["training_peak_bytes"] = max(totals["training_peak_bytes"], log.get("peak_bytes", 0))
             totals.setdefault("trained_parameters", log["trained_parameters"])

@@ -143,6 +143,11 @@ class Forecast:
         if stage is None or self.bench.stage_is_stored(spec):
             return 0.0
         tokens = sum(self.bench.model.count_tokens(d.text) for d in self.bench.task.documents)
+        if stage.wordings:
+            # About as many tokens as the text has are written a wording, behind passages that are read once.
+            return tokens * (self.rates.reading + stage.wordings * self.rates.writing) + (
+                stage.study_epochs * stage.wordings * tokens * self.training_rate(stage)
+            )
         return stage.study_epochs * tokens * self.training_rate(stage)
 
     def cell(self, cell: PlannedCell) -> float:

@@ -128,8 +128,8 @@ def method(name: str, offer: Offer = Offer()) -> Method:  # noqa: B008 (frozen)
     training = [w for w, kind in weights.items() if kind.trains]
     raise LabError(
         f"unknown method {name!r}; one of {', '.join(prompting)}; {', '.join(training)} (alone, or after one of the "
-        "others as in rag_lora; study_lora reads the documents first); or context+weights with "
-        f"{', '.join(contexts)} and {', '.join(weights)}"
+        "others as in rag_lora; study_lora reads the documents first, qa_lora as questions that the model writes); or "
+        f"context+weights with {', '.join(contexts)} and {', '.join(weights)}"
     )
 
 

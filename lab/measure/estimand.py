@@ -70,6 +70,11 @@ def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
         if c.failed
     ]
     unfitted = [text for a in arms if (text := left_out.words(a))]
+    unfitted += [
+        f"{a.label}: its questions on the documents took {tokens:,.0f} tokens, read and written, once."
+        for a in arms
+        if (tokens := a.usage("training_written_tokens"))
+    ]
     if seeds < 2:
         return [*raced, *failed, *unfitted]
     told = [

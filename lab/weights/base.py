@@ -48,6 +48,8 @@ class TrainingLog:
     target_tokens: int = 0
     left_out: int = 0
     """Training items that don't fit the model's window."""
+    written_tokens: int = 0
+    """Tokens read and written to make the training data: questions on documents."""
     unrejected: int = 0
     """Of a training on preferences: items that have no rejected answer, so that it learned nothing from them."""
     seconds: float = 0.0
@@ -157,6 +159,9 @@ class Weights(ABC):
     def stage(self) -> Weights | None:
         """The settings of the training that comes before and that this one goes on from, where there is one."""
         return None
+
+    wordings: ClassVar[int] = 0
+    """Above 0, of a reading: documents as questions, each in so many wordings."""
 
     @property
     def stages(self) -> tuple[Weights, ...]:

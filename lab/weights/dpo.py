@@ -82,6 +82,7 @@ class Dpo(Lora):
             patience=self.patience,
             study=self.study,
             study_rate=self.study_rate,
+            wordings=self.wordings,
             decay=self.decay,
             weight_decay=self.weight_decay,
             rank=self.rank,

@@ -26,6 +26,8 @@ from lab.weights.base import Progress, TrainingData, TrainingLog, Weights
 from lab.weights.training import DECAYS, Objective, Schedule, batch_loss, encode_documents, encode_pairs, train
 
 STUDY_EPOCHS = 30
+MOST_WORDINGS = 5
+"""Of a question on the documents."""
 Pairs = tuple[tuple[Prompt, str], ...]
 
 
@@ -33,7 +35,11 @@ Pairs = tuple[tuple[Prompt, str], ...]
 class Trained(Weights):
     """The recipe; ``study`` reads the documents' text before the pairs."""
 
-    variants: ClassVar[dict[str, dict[str, Any]]] = {"": {}, "study_": {"study": True}}
+    variants: ClassVar[dict[str, dict[str, Any]]] = {
+        "": {},
+        "study_": {"study": True},
+        "qa_": {"study": True, "wordings": 2},
+    }
     RATES: ClassVar[tuple[float, ...]] = (1e-3,)
     """Learning rates that validation chooses from where the recipe is fixed (the lab's own models)."""
     STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-3,)
@@ -52,6 +58,9 @@ class Trained(Weights):
     """Learning rate of the study stage."""
     study_epochs: int = 0
     """Above 0 this is the study stage itself: that many epochs of the documents' text and no pairs."""
+    wordings: int = 0
+    """Above 0: the documents are read as questions and answers that the model writes itself, each in so many wordings,
+    instead of as text."""
     decay: str = "cosine"
     """How the learning rate goes after its warm-up: ``cosine``, ``linear`` or ``constant``."""
     weight_decay: float = 0.0
@@ -70,9 +79,11 @@ class Trained(Weights):
         for name, most in (("replay", 0.9), ("wrong_labels", 1.0)):
             if not 0 <= getattr(self, name) <= most:
                 raise LabError(f"{name} {getattr(self, name)}: a share from 0 to {most:g} is needed")
-        for name in ("kl", "weight_decay", "distinct", "patience"):
+        for name in ("kl", "weight_decay", "distinct", "patience", "wordings"):
             if getattr(self, name) < 0:
                 raise LabError(f"{name} {getattr(self, name)}: not below 0")
+        if self.wordings > MOST_WORDINGS:
+            raise LabError(f"wordings {self.wordings}: at most {MOST_WORDINGS}")
 
     @property
     def needs_general(self) -> bool:
@@ -88,7 +99,9 @@ class Trained(Weights):
         """The stage on the documents that comes before, where ``study`` is set."""
         if not self.study:
             return None
-        return replace(self, study=False, study_epochs=STUDY_EPOCHS, learning_rate=self.study_rate)
+        # A fact is met as often, however many wordings it has.
+        epochs = max(1, STUDY_EPOCHS // max(1, self.wordings))
+        return replace(self, study=False, study_epochs=epochs, learning_rate=self.study_rate)
 
     def suited(self, size: Size) -> Self:
         """Up to five epochs, ended early; the least number of steps is for small data, where five epochs are few."""
@@ -156,7 +169,7 @@ class Trained(Weights):
 
     def items(self, model: LocalModel, network: torch.nn.Module, data: TrainingData, seed: int) -> Sequence[Encoded]:
         """What is trained on, as tokens; ``network`` is what will be trained."""
-        if self.reads:
+        if self.reads and not self.wordings:
             return encode_documents(model, [document_text(d) for d in data.documents])
         return encode_pairs(model, self._taught(data.pairs, seed), self.before)
 

@@ -63,7 +63,7 @@ def test_presets_are_derived_from_the_two_families():
     trained = [w for w, kind in members(lab.weights).items() if kind.trains]
     for weights in trained:
         assert {weights, f"study_{weights}", f"rag_{weights}", f"few_shot_{weights}"} <= set(presets())
-    assert len(presets()) == len(frozen) * (1 + 2 * len(trained))
+    assert len(presets()) == len(frozen) * (1 + 3 * len(trained))
     assert presets()["rag"].needs_documents and presets()["study_dora"].needs_documents
     assert not presets()["dora"].needs_documents
 
