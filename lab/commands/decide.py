@@ -148,7 +148,7 @@ def decide(
     show_findings(console, findings)
     _warn_of_long_items(bench)
     _look_ahead(bench, plan, asked, budget_seconds, race)
-    show_plan(console, plan, settings.price_per_hour_usd, len(read.test) if race else 0)
+    show_plan(console, plan, settings, len(read.test) if race else 0)
     if plan_json:
         console.print_json(data=_plan_json(plan, settings), indent=None)
     if plan_only or plan_json:
@@ -229,12 +229,14 @@ def _look_ahead(bench: Bench, plan: Plan, asked, budget_seconds: float | None, r
 def _plan_json(plan: Plan, settings: Settings) -> dict:
     searches = plan.search_seconds | plan.middle_search_seconds
     hour = settings.price_per_hour_usd / 3600
+    tokens = {name: {"prompts": p, "written": w} for name, (p, w) in plan.tokens.items()}
     return {
         "seconds": plan.total_seconds,
         "cells": {c.label: s for c, s in plan.seconds.items()},
         "searches": {f"{name} {size}": s for (name, size), s in searches.items()},
-        "usd": {c.label: s * hour for c, s in plan.seconds.items()},
+        "usd": {} if plan.tokens else {c.label: s * hour for c, s in plan.seconds.items()},
         "peak_bytes": {c.label: b for c, b in plan.memory_bytes.items()},
+        "tokens": tokens,
     }
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lab.decide import Decision
 from lab.flow.plan import Plan
+from lab.measure.settings import Settings
 from lab.measure.words import minutes
 from lab.study import Study
 from lab.tasks.check import Finding
@@ -23,7 +24,15 @@ def show_findings(console: Console, findings: Sequence[Finding]) -> None:
         console.print(Text.assemble((f"{f.level:<8}", STYLE[f.level]), " ", f.text))
 
 
-def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0, raced_items: int = 0) -> None:
+def dollars(plan: Plan, name: str, seconds: float, prices: Settings) -> float:
+    """What an arm will cost: its tokens where the model is paid by them, else the machine's seconds."""
+    if name not in plan.tokens:
+        return seconds * prices.price_per_hour_usd / 3600
+    prompts, written = plan.tokens[name]
+    return (prompts * prices.usd_per_million_prompt_tokens + written * prices.usd_per_million_completion_tokens) / 1e6
+
+
+def show_plan(console: Console, plan: Plan, prices: Settings, raced_items: int = 0) -> None:
     """What will be run, what it will take in time, money and memory, what a budget drops and what can be detected;
     ``raced_items``: test items of a race, 0 for a whole grid."""
     table = Table(title=None, box=None, pad_edge=False)
@@ -38,7 +47,7 @@ def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0, rac
             str(len(cells)),
             minutes(search),
             minutes(take),
-            f"{(search + take) * price_per_hour_usd / 3600:.3f}",
+            f"{dollars(plan, m.name, search + take, prices):.3f}",
             f"{peak / 1e6:.0f}" if peak else "",
         )
     console.print(table)
@@ -55,6 +64,11 @@ def show_plan(console: Console, plan: Plan, price_per_hour_usd: float = 0.0, rac
             "are then searched as well.",
             highlight=False,
         )
+    if plan.tokens:
+        prompts, written = (sum(t[n] for t in plan.tokens.values()) for n in (0, 1))
+        usd = sum(dollars(plan, name, 0.0, prices) for name in plan.tokens)
+        paid = f"about {usd:.2f} USD" if usd else "give its prices (lab prices, or --usd-per-million-...) for dollars"
+        console.print(f"Tokens: {prompts:,.0f} of prompts and {written:,.0f} written, probes included: {paid}.")
     if plan.dropped:
         console.print(
             f"The budget drops {len(plan.dropped)} cells, dearest first: " + "; ".join(c.label for c in plan.dropped),

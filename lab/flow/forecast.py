@@ -79,12 +79,12 @@ class Forecast:
 
     def _written_tokens(self, spec: RunSpec) -> float:
         """Mean tokens of a completion: a trained model writes what it was taught,
-        a frozen one may run on to the limit, so it is asked where that is quick."""
+        a frozen one may run on to the limit, so it is asked where that is quick and costs nothing."""
         if spec.candidate.weights.trains:
             return self.bench.tokens_a_target
         room, length = self.bench.decoding.max_tokens, self.prompt_tokens(spec)[0]
         each = self.rates.reading * length + self.rates.writing * room + self.rates.attending * room * length
-        if WRITTEN * each > ASKING_SECONDS:
+        if "train" not in self.bench.model.can or WRITTEN * each > ASKING_SECONDS:
             return written_in_trial(self.bench.decoding, self.bench.task, self.bench.model, self.bench.store)
         prompts = [(str(n), p) for n, p in enumerate(self._prompts(spec, WRITTEN))]
         return float(
@@ -102,6 +102,28 @@ class Forecast:
     def fill_in(self, needed: Sequence[str]) -> None:
         """Give the plan its seconds and bytes; ``needed`` are the probes of what the base must be able to do."""
         self.plan.fill_in(self.parts, self.search, self.probes(needed) + self.embedding(), self.memory)
+        if "train" not in self.bench.model.can:
+            self.plan.tokens = {m.name: self.tokens(m) for m in self.plan.methods} | {"": self.probe_tokens(needed)}
+
+    def tokens(self, m: Method) -> tuple[float, float]:
+        """Tokens of the prompts, and of what is written, that an arm still has to pay for: its search, its cells with
+        their controls, and the requests that are timed alone."""
+        size, test = self.plan.sizes[-1], len(self.bench.task.test)
+        asked = [] if self.searches.is_stored(m, None, size) else [RunSpec(c, size, SEARCH_DRAW) for c in m.candidates]
+        counts = [(s, len(self.bench.scoped(s).validation)) for s in asked if not self.bench.is_stored(s, "validation")]
+        for cell in (c for c in self.plan.cells if c.method == m.name):
+            spec = RunSpec(m.candidates[0], cell.size or size, cell.seed)
+            controls = len(spec.candidate.context.controls) if self.plan.has_controls(cell) else 0
+            if not self.bench.is_stored(spec, "test"):
+                counts.append((spec, test * (1 + controls) + ALONE + len(self.bench.scoped(spec).validation)))
+        prompts = sum(n * self.prompt_tokens(s)[0] for s, n in counts)
+        return prompts, sum(n for _, n in counts) * self.bench.tokens_a_target
+
+    def probe_tokens(self, needed: Sequence[str]) -> tuple[float, float]:
+        """The same of the probes of what the base must be able to do."""
+        items = items_for(self.bench.model)
+        unknown = sum(not self.prober.is_stored(probe(n, items)) for n in needed) * items
+        return unknown * PROBE_TOKENS, unknown * PROBE_WRITTEN
 
     def embedding(self) -> float:
         """Seconds to embed the documents, once for all arms that cut them alike; 0 where that is done."""

@@ -58,6 +58,9 @@ class Plan:
     """Forecast of what does not depend on cells: the base model's probes."""
     memory_bytes: dict[PlannedCell, float] = field(default_factory=dict)
     """Forecast of each cell's peak beyond the loaded model; empty for a model whose shape is unknown."""
+    tokens: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Of a model that is paid by the token: forecast of those of the prompts and of what is written, by arm, and of the
+    probes under ``""``."""
     dropped: list[PlannedCell] = field(default_factory=list)
     detectable: float = 1.0
 

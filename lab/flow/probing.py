@@ -34,12 +34,16 @@ GENERAL_TEXT = "general_text"
 FEWER_ITEMS = 60
 """Items of a probe asked of a model that is not the lab's own: seconds a completion instead of milliseconds. A probe's
 interval is 12 points either way then, where 200 items leave 7."""
+PAID_ITEMS = 20
+"""Of one whose requests cost money: enough to tell a model that can follow an instruction from one that can't."""
 IN_CONTEXT = ("public_facts", "word_operations", "format_examples")
 """Probes that are also asked with a prompting arm's context."""
 
 
 def items_for(model: LocalModel) -> int:
     """How many items of each of the lab's probes a model is asked."""
+    if "train" not in model.can:
+        return PAID_ITEMS
     return ITEMS if model.pretraining else FEWER_ITEMS
 
 

@@ -289,6 +289,17 @@ def test_a_decision_on_a_hosted_model(server, tmp_path, monkeypatch, capsys):
         return ended.value.code, capsys.readouterr()
 
     command = ["decide", "t", "--model", server.name, "--methods", "zero_shot,rag", "--out", "r"]
+    prices = ["--hosting", "api", "--usd-per-million-prompt-tokens", "1000", "--usd-per-million-completion-tokens", "0"]
+    status, told = lab(*command, "--plan-json", *prices)
+    tokens = json.loads(told.out.splitlines()[-1])["tokens"]
+    # 4 candidates on 12 validation items, then 16 test items, and some timed alone and looked at: of every arm.
+    assert (
+        set(tokens) == {"zero_shot", "rag", ""} and 60 * 10 < tokens["zero_shot"]["prompts"] < tokens["rag"]["prompts"]
+    )
+    usd = sum(t["prompts"] for t in tokens.values()) / 1000
+    assert f"probes included: about {usd:.2f} USD" in " ".join(told.out.split())
+    assert "give its prices" in " ".join(lab(*command, "--plan-only")[1].out.split())
+    assert len(server.asked) < 20, "a plan asks for nothing but what it must know"
     status, told = lab(*command)
     assert status == 0, told.err
     decision = json.loads((tmp_path / "r" / "decision.json").read_text())
@@ -298,6 +309,7 @@ def test_a_decision_on_a_hosted_model(server, tmp_path, monkeypatch, capsys):
     assert written and not [p for p in written if SECRET.encode() in p.read_bytes()]
     assert SECRET not in told.out + told.err
     asked = len(server.asked)
+    assert asked < sum(t["prompts"] for t in tokens.values()) / 10
     assert lab(*command)[0] == 0 and len(server.asked) == asked, "nothing is paid twice"
     status, told = lab("decide", "t", "--model", server.name, "--methods", "lora")
     assert status == 2 and "--methods lora: needs a model that can be trained" in told.err
