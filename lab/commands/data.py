@@ -82,7 +82,9 @@ def import_(
     test: Annotated[str, typer.Option(help="a file of its own for the test split")] = "",
     validation: Annotated[str, typer.Option(help="a file of its own for the validation split")] = "",
     instruction: Annotated[str, typer.Option(help="what the model is told to do")] = "",
-    scorer: Annotated[str, typer.Option(help="exact, label, any, number, json, f1 or record; guessed by default")] = "",
+    scorer: Annotated[
+        str, typer.Option(help="exact, label, any, number, json, f1, record or judge; guessed by default")
+    ] = "",
     encoding: Annotated[str, typer.Option(help="recognised where it is not given")] = "",
     separator: Annotated[str, typer.Option(help="of CSV files: , ; | or tab; recognised where it is not given")] = "",
     decimal: Annotated[str, typer.Option(help="of the number scorer: . or ,")] = "",

@@ -309,7 +309,7 @@ def _conclude(
 
     decision = conclude(study, settings)
     show_decision(console, study, decision)
-    items = None if redact else disagreements(study, bench.store, bench.task, allow_scorer_code)
+    items = None if redact else disagreements(study, bench.store, bench.task, allow_scorer_code, scored=bench.scored)
     paths = write_report(study.redacted() if redact else study, settings, out, items)
     if decision.leader:
         console.print(

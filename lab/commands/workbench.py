@@ -36,6 +36,7 @@ def open_bench(
     """A bench with its model, store and general texts, and what is asked before and after each training."""
     from lab.context.base import Tools
     from lab.flow.bench import Bench
+    from lab.flow.judging import SCORER, open_judge
     from lab.flow.probing import forgetting_probes
     from lab.store import Store
     from lab.world.general import general_texts
@@ -47,6 +48,9 @@ def open_bench(
     model = opened(model_name, device, precision, store)
     general = general_texts(model, general_text)
     tools = Tools(embedder, store.cache / "vectors", reranker)
+    judge = None
+    if task.scorer == SCORER:
+        judge = open_judge(task, store, lambda name: opened(name, device, precision, store))
     bench = Bench(
         task,
         model,
@@ -56,6 +60,7 @@ def open_bench(
         general=general,
         extraction=extraction,
         way=decoding,
+        judge=judge,
     )
     return bench, forgetting_probes(model, own_probes, general)
 

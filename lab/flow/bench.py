@@ -20,6 +20,7 @@ from lab.files import digest
 from lab.flow import questions
 from lab.flow.decoding import decoding_for, with_room
 from lab.flow.families import settings_of
+from lab.flow.judging import Judge
 from lab.flow.latency import TIMED, latencies
 from lab.flow.methods import Candidate
 from lab.flow.plan import PlannedCell
@@ -27,7 +28,7 @@ from lab.flow.preferences import rejected, rests_on
 from lab.models.likelihood import Encoded
 from lab.models.local import LocalModel
 from lab.models.memory import PeakMemory
-from lab.schema import Decoding, Prompt, Sample, Score
+from lab.schema import Completion, Decoding, Prompt, Sample, Score
 from lab.store import Draft, Entry, Store, key_of, read_completions, write_completions
 from lab.tasks.extraction import extracting, require_extraction
 from lab.tasks.scorers import scorer_for
@@ -78,12 +79,15 @@ class Bench:
         general: General | None = None,
         extraction: str = "",
         way: str = "free",
+        judge: Judge | None = None,
     ) -> None:
         self.task, self.model, self.store = task, model, store
         self.tools = tools or Tools(cache=store.cache / "vectors")
         self.progress, self.general = progress or Progress(), general
         self.decoding = decoding or with_room(decoding_for(task, model, way, extraction), task, model, store)
         self.extraction = require_extraction(extraction)
+        self.judge = judge
+        """Says of free text whether it is right, where the task's scorer is ``judge``."""
         self.scorer = extracting(extraction, scorer_for(task, allow_scorer_code))
         self._scoped = lru_cache(maxsize=32)(task.scoped)
         self._fitted = lru_cache(maxsize=8)(self._fit)
@@ -366,7 +370,12 @@ class Bench:
 
     def scores(self, samples: Sequence[Sample], entry: Entry) -> list[Score]:
         """A score an item of a stored evaluation."""
-        return [self.scorer(s, c) for s, c in zip(samples, read_completions(entry), strict=True)]
+        return self.scored(samples, read_completions(entry))
+
+    def scored(self, samples: Sequence[Sample], completions: Sequence[Completion]) -> list[Score]:
+        """A score an item: the task's scorer, and its judge where it has one."""
+        scores = [self.scorer(s, c) for s, c in zip(samples, completions, strict=True)]
+        return self.judge.over(samples, completions, scores) if self.judge else scores
 
     def right_of(self, samples: Sequence[Sample], entry: Entry) -> int:
         """How many of the samples are answered right."""

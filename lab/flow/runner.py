@@ -264,7 +264,7 @@ class Runner:
         trained = time.perf_counter() - started + owed
         answers = predict([s.input for s in samples])
         seconds = (time.perf_counter() - started + owed - trained) / len(answers)
-        scores = [self.bench.scorer(s, Completion(s.id, a, Usage(0, 0))) for a, s in zip(answers, samples)]
+        scores = self.bench.scored(samples, [Completion(s.id, a, Usage(0, 0)) for a, s in zip(answers, samples)])
         return Cell(
             name,
             seed,
@@ -300,6 +300,7 @@ def new_study(bench: Bench, plan: Plan, findings: Sequence[Finding], abilities: 
             "extraction": bench.extraction,
             "embedder": bench.tools.embedder_name,
             "reranker": bench.tools.reranker_name,
+            **({"judge": f"{bench.judge.model.name} {bench.judge.agreement.words}"} if bench.judge else {}),
             "seeds": plan.seeds,
             "sizes": plan.sizes,
             "ranks": plan.ranks,

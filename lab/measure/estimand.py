@@ -70,6 +70,8 @@ def notes(study: Study, arms: Sequence[Arm], size: int | None) -> list[str]:
         if c.failed
     ]
     unfitted = [text for a in arms if (text := left_out.words(a))]
+    if judge := study.settings.get("judge"):
+        unfitted.append(f"Answers in other words than the target's were judged by a model: {judge}.")
     unfitted += [
         f"{a.label}: its questions on the documents took {tokens:,.0f} tokens, read and written, once."
         for a in arms

@@ -7,18 +7,21 @@ hand, or its own scorer is not allowed to run; an arm with damaged completions i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from lab.measure.arms import arms_at
-from lab.schema import LabError
+from lab.schema import Completion, LabError, Sample, Score
 from lab.store import Store, read_completions
 from lab.study import Study
 from lab.tasks.extraction import extracting
-from lab.tasks.scorers import scorer_for
+from lab.tasks.scorers import Scorer, scorer_for
 from lab.tasks.task import Task, load_task
 
+Scored = Callable[[Sequence[Sample], Sequence[Completion]], list[Score]]
+"""A score of each of these items."""
 MOST = 50
 """Items a pair of arms."""
 LONGEST = 600
@@ -50,13 +53,14 @@ def disagreements(
     size: int | None = None,
     split: str = "validation",
     rank: int | None = None,
+    scored: Scored | None = None,
 ) -> dict[str, Any] | None:
     """Texts, completions and, for each pair of arms, the items on which exactly one is right (first seed;
-    the largest size by default)."""
-    if task is None:
+    the largest size by default). ``scored`` says what is right where the task's scorer alone can't."""
+    if task is None or (task.scorer == "judge" and scored is None):
         return None
     try:
-        scorer = extracting(study.settings.get("extraction", ""), scorer_for(task, allow_scorer_code))
+        scored = scored or _alone(extracting(study.settings.get("extraction", ""), scorer_for(task, allow_scorer_code)))
     except LabError:
         return None
     samples = {s.id: s for s in (task.test if split == "test" else task.labelled)}
@@ -70,11 +74,9 @@ def disagreements(
             completions = read_completions(entry)
         except LabError:
             continue
-        found[arm.label] = {
-            c.sample_id: (_cut(c.text), scorer(samples[c.sample_id], c).outcome)
-            for c in completions
-            if c.sample_id in samples
-        }
+        completions = [c for c in completions if c.sample_id in samples]
+        scores = scored([samples[c.sample_id] for c in completions], completions)
+        found[arm.label] = {c.sample_id: (_cut(c.text), s.outcome) for c, s in zip(completions, scores)}
     if len(found) < 2:
         return None
     pairs, shown = {}, set()
@@ -95,6 +97,11 @@ def disagreements(
             arm: {i: c for i, c in completions.items() if i in shown} for arm, completions in found.items()
         },
     }
+
+
+def _alone(scorer: Scorer) -> Scored:
+    """Scores of items each by itself."""
+    return lambda samples, completions: [scorer(s, c) for s, c in zip(samples, completions)]
 
 
 def _cut(text: str) -> str:

@@ -204,7 +204,9 @@ def label(task: Task) -> Scorer:
     return score
 
 
-PLAIN: dict[str, Scorer] = {"exact": exact, "any": any_of, "json": json_fields, "f1": token_f1}
+PLAIN: dict[str, Scorer] = {"exact": exact, "any": any_of, "json": json_fields, "f1": token_f1, "judge": any_of}
+"""What needs nothing but sample and completion; of ``judge`` that an answer is the target's own words, the rest says a
+model (``lab.flow.judging``)."""
 BY_TASK: dict[str, Callable[[Task], Scorer]] = {"number": number, "label": label, "record": record}
 
 

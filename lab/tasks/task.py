@@ -95,6 +95,7 @@ class Task:
                 "documents": self.documents_digest,
                 "record": self.settings.get("record", ""),
             }
+            | ({k: self.settings.get(k, "") for k in ("judge", "criterion")} if self.scorer == "judge" else {})
         )
 
     def with_items(self, count: int) -> Task:
