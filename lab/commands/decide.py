@@ -104,6 +104,7 @@ def decide(
     from lab.flow.instructions import to_try
     from lab.flow.methods import default_methods, offer_of, searches_instructions
     from lab.flow.plan import expand, parse_budget
+    from lab.flow.questions import require_writer
     from lab.tasks.check import require_sound
     from lab.tasks.extraction import require_extraction
     from lab.tasks.task import load_task
@@ -142,6 +143,8 @@ def decide(
     plan = expand(*grid, offer_of(bench.model, read, tried))
     for m in plan.methods:
         require(bench.model, m.abilities, f"--methods {m.name}")
+        if m.writes_questions:
+            require_writer(bench.model)
     # What no training can change forgets nothing.
     asked = asked if forgetting and "train" in bench.model.can else None
     _say_what_runs(read, bench)

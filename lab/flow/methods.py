@@ -65,6 +65,11 @@ class Method:
         return first.context.needs_documents or any(w.reads for w in first.weights.stages)
 
     @property
+    def writes_questions(self) -> bool:
+        """Whether the model itself writes questions on the documents that it then reads."""
+        return any(w.reads and w.wordings for w in self.candidates[0].weights.stages)
+
+    @property
     def controls(self) -> tuple[str, ...]:
         """Modes that show what its passages are worth."""
         return self.candidates[0].context.controls

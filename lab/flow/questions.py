@@ -99,14 +99,19 @@ def rests_on(wordings: int) -> dict[str, Any]:
     return {"questions": digest([ROLE, _asked("", wordings), SHOWN, PASSAGE_TOKENS, OVERLAP, ROOM])}
 
 
-def written(
-    task: Task, model: LocalModel, store: Store, wordings: int, progress: Callable[[int], None] = lambda done: None
-) -> Written:
-    """Questions and answers on all of the task's documents; raises LabError where the model can't write any."""
+def require_writer(model: LocalModel) -> None:
+    """Raise LabError where a model can't be told to write questions."""
     if not model.is_chat:
         raise LabError(
             f"qa_ methods: {model.name} is no chat model, which could write questions; study_ methods read the text"
         )
+
+
+def written(
+    task: Task, model: LocalModel, store: Store, wordings: int, progress: Callable[[int], None] = lambda done: None
+) -> Written:
+    """Questions and answers on all of the task's documents; raises LabError where the model can't write any."""
+    require_writer(model)
     passages = chunk_documents(task.documents, PASSAGE_TOKENS, OVERLAP)
     asked = [(p.id, Prompt(ROLE, _asked(p.text, wordings), _shown(wordings))) for p in passages]
     decoding = Decoding(min(model.window // 2, ROOM * wordings), "")

@@ -106,7 +106,8 @@ def test_questions_are_read_before_the_pairs_and_their_tokens_are_told(bench):
 
 def test_a_fact_is_met_as_often_in_any_number_of_wordings():
     assert [Lora(study=True, wordings=w).stage().study_epochs for w in (0, 1, 2, 5)] == [30, 30, 15, 6]
-    assert method("qa_lora").needs_documents
+    assert method("qa_lora").needs_documents and method("qa_dpo").writes_questions
+    assert not method("study_lora").writes_questions
     assert {c.weights.wordings for c in method("qa_lora").candidates} == {2}
     with pytest.raises(LabError, match="wordings"):
         Lora(wordings=-1)
