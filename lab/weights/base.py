@@ -160,8 +160,10 @@ class Weights(ABC):
         """The settings of the training that comes before and that this one goes on from, where there is one."""
         return None
 
-    wordings: ClassVar[int] = 0
-    """Above 0, of a reading: documents as questions, each in so many wordings."""
+    @property
+    def wordings(self) -> int:
+        """Above 0, of a reading: documents as questions, each in so many wordings."""
+        return 0
 
     @property
     def stages(self) -> tuple[Weights, ...]:

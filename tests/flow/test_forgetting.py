@@ -221,6 +221,9 @@ def test_a_sweep_moves_one_lever_at_a_time(nano, store, monkeypatch):
     assert best and all(r.lost.headline.probes == ("word_operations", "facts_by_choice") for r in best)
     with pytest.raises(LabError, match="axes are learning_rate"):
         read_axes(["speed=1"], Lora())
+    assert read_axes(["wordings=1,2,5"], Lora(study=True)) == {"wordings": [1, 2, 5]}
+    with pytest.raises(LabError, match="axes are learning_rate"):
+        read_axes(["wordings=1"], Lora())
     with pytest.raises(LabError, match="replay 2.0"):
         read_axes(["replay=2"], Lora())
 

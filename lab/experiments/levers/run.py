@@ -28,7 +28,9 @@ FIXED_AXES = ("study", "study_rate", "study_epochs")
 
 def read_axes(texts: Sequence[str], weights: Any) -> dict[str, list[Any]]:
     """``["replay=0,0.05", "epochs=3,30"]`` as axes of a weight method; raises LabError naming the valid ones."""
-    known = {f.name: f.default for f in fields(weights) if f.name not in FIXED_AXES}
+    # Wordings are those of documents that are read first.
+    fixed = FIXED_AXES if weights.study else (*FIXED_AXES, "wordings")
+    known = {f.name: f.default for f in fields(weights) if f.name not in fixed}
     axes: dict[str, list[Any]] = {}
     for text in texts:
         name, equals, values = text.partition("=")
