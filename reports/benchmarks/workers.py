@@ -28,7 +28,7 @@ from lab.store import Store  # noqa: E402
 from lab.tasks.task import load_task  # noqa: E402
 
 TASK = Path(__file__).resolve().parents[2] / "datasets" / "triage"
-SIZE, ITEMS, STEPS = 100, 100, 50
+SIZE, ITEMS, STEPS = 100, 100, 40
 
 
 def opened(home: Path) -> Runner:
