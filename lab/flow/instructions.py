@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
+from lab.flow.asking import completed
 from lab.flow.decoding import decoding_for
 from lab.models.local import LocalModel
 from lab.schema import Completion, Decoding, LabError, Prompt, Sample
-from lab.store import Draft, Entry, Store, read_completions, write_completions
+from lab.store import Store
 from lab.study import SEARCH_DRAW
 from lab.tasks.scorers import scorer_for
 from lab.tasks.task import Task
@@ -52,7 +52,7 @@ def _proposed(task: Task, model: LocalModel, store: Store) -> tuple[str, ...]:
     """What the model proposes from its errors, a few errors a proposal; none where it makes none."""
     samples, decoding = task.train[:LOOKED_AT], decoding_for(task, model)
     asked = [(s.id, Prompt(task.instruction, s.input)) for s in samples]
-    answers = read_completions(_asked(asked, decoding, model, store))
+    answers = completed("proposing", asked, decoding, model, store, "train")
     # Nothing of the user's own code runs for a proposal: what differs from the target is an error.
     right = scorer_for(replace(task, scorer="exact") if ":" in task.scorer else task)
     wrong = [(s, c) for s, c in zip(samples, answers) if not c.error and not right(s, c).value]
@@ -60,7 +60,7 @@ def _proposed(task: Task, model: LocalModel, store: Store) -> tuple[str, ...]:
     if not sets:
         return ()
     questions = [(f"proposal {n}", Prompt(ROLE, _question(task, some))) for n, some in enumerate(sets)]
-    written = read_completions(_asked(questions, Decoding(ROOM, ""), model, store))
+    written = completed("proposing", questions, Decoding(ROOM, ""), model, store, "train")
     found = (cleaned(c.text) for c in written if not c.error)
     return tuple(dict.fromkeys(t for t in found if t and t != task.instruction))
 
@@ -77,19 +77,3 @@ def cleaned(text: str) -> str:
     if colon and "instruction" in head.lower() and len(head) < 40 and rest.strip():
         first = rest.strip()
     return first.strip("\"'“” ").strip()
-
-
-def _asked(asked: list[tuple[str, Prompt]], decoding: Decoding, model: LocalModel, store: Store) -> Entry:
-    """Completions outside an evaluation of the task, stored like any result."""
-    what = {
-        "kind": "evaluation",
-        "model": model.revision,
-        "proposing": [[i, model.render(p)] for i, p in asked],
-        "decoding": decoding.as_json(),
-    }
-
-    def work(draft: Draft) -> dict[str, Any]:
-        write_completions(draft.folder, model.complete(asked, decoding))
-        return {"items": len(asked), "split": "train"}
-
-    return store.once("evaluation", what, work, asdict(model.machine))

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lab.files import digest, read_jsonl
+from lab.flow.asking import completed
 from lab.measure.statistics import wilson
 from lab.measure.words import percent
 from lab.models.local import LocalModel
 from lab.schema import Completion, Decoding, LabError, Prompt, Sample, Score
-from lab.store import Draft, Store, read_completions, write_completions
+from lab.store import Store
 from lab.tasks.task import Task
 
 SCORER = "judge"
@@ -99,19 +99,8 @@ class Judge:
         choosing = "choose" in self.model.can
         labels = '{"labels": ["Yes", "No"]}'
         decoding = Decoding(8, "", allowed=labels, choose="whole") if choosing else Decoding(8, "")
-        what = {
-            "kind": "evaluation",
-            "model": self.model.revision,
-            "judging": digest(list(asked)),
-            "decoding": decoding.as_json(),
-        }
-
-        def work(draft: Draft) -> dict[str, Any]:
-            write_completions(draft.folder, self.model.complete(list(asked.items()), decoding))
-            return {"items": len(asked), "split": "judging"}
-
-        entry = self.store.once("evaluation", what, work, asdict(self.model.machine))
-        said = {c.sample_id: _is_yes(c.text) for c in read_completions(entry)}
+        completions = completed("judging", list(asked.items()), decoding, self.model, self.store, "judging")
+        said = {c.sample_id: _is_yes(c.text) for c in completions}
         return [said[digest(q)[:16]] for q in questions]
 
 

@@ -7,15 +7,15 @@ pairs whose answer stands in the passage. What was written is stored, with the t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lab.context.retrieval.chunking import chunk_documents
 from lab.files import digest
+from lab.flow.asking import completed
 from lab.models.local import LocalModel
 from lab.schema import Decoding, Example, LabError, Prompt
-from lab.store import Draft, Store, read_completions, write_completions
+from lab.store import Store
 from lab.tasks.task import Task
 from lab.tasks.texts import normalise
 
@@ -107,26 +107,13 @@ def require_writer(model: LocalModel) -> None:
         )
 
 
-def written(
-    task: Task, model: LocalModel, store: Store, wordings: int, progress: Callable[[int], None] = lambda done: None
-) -> Written:
+def written(task: Task, model: LocalModel, store: Store, wordings: int) -> Written:
     """Questions and answers on all of the task's documents; raises LabError where the model can't write any."""
     require_writer(model)
     passages = chunk_documents(task.documents, PASSAGE_TOKENS, OVERLAP)
     asked = [(p.id, Prompt(ROLE, _asked(p.text, wordings), _shown(wordings))) for p in passages]
     decoding = Decoding(min(model.window // 2, ROOM * wordings), "")
-    what = {
-        "kind": "evaluation",
-        "model": model.revision,
-        "writing": digest([[i, model.render(p)] for i, p in asked]),
-        "decoding": decoding.as_json(),
-    }
-
-    def work(draft: Draft) -> dict[str, Any]:
-        write_completions(draft.folder, model.complete(asked, decoding, progress))
-        return {"items": len(asked), "split": "documents"}
-
-    completions = read_completions(store.once("evaluation", what, work, asdict(model.machine)))
+    completions = completed("writing", asked, decoding, model, store, "documents")
     found: dict[tuple[str, str], None] = {}
     refused = 0
     for passage, completion in zip(passages, completions, strict=True):

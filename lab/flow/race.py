@@ -92,8 +92,7 @@ class Race:
         known = [next((c for c in study.cells if _is(c, planned)), None) for planned in cells]
         fresh = [(p, k) for p, k in zip(cells, known) if not k or k.asked < items]
         self.runner.ahead(self.plan, [Asking(p, items, k.evaluation if k else "") for p, k in fresh])
-        for planned in cells:
-            before = next((c for c in study.cells if _is(c, planned)), None)
+        for planned, before in zip(cells, known):
             if before and before.asked >= items:
                 continue
             spec, choices, failed = self.runner.chosen(planned, self.plan)

@@ -90,7 +90,7 @@ def _recipe_of(ready: Ready, train: list[Encoded]) -> Recipe:
         max(1, int(steps * schedule.warmup_share)),
         DECAYS[schedule.decay],
         schedule.weight_decay,
-        max(len(e.context) + len(e.target) for e in train),
+        max(e.size for e in train),
         ready.spec.seed,
     )
 

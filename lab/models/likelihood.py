@@ -87,10 +87,10 @@ def nats_of(
 ) -> list[tuple[float, int, float]]:
     """Of each item: (nats of its target, target tokens, sum of KL(base || network) over them; 0 without ``base``)."""
     network.eval()
-    order = sorted(range(len(items)), key=lambda i: len(items[i].context) + len(items[i].target))
+    order = sorted(range(len(items)), key=lambda i: items[i].size)
     found: dict[int, tuple[float, int, float]] = {}
     while order:
-        width = len(items[order[-1]].context) + len(items[order[-1]].target)
+        width = items[order[-1]].size
         rows = [order.pop() for _ in range(min(len(order), max(1, batch_tokens // width)))]
         batch = [items[i] for i in rows]
         logits, labels = completion_logits(network, batch, pad, device)

@@ -24,12 +24,7 @@ class PrefixTuning(Virtual):
     """Virtual tokens that every layer attends to."""
 
     name: ClassVar[str] = "prefix_tuning"
-    RATES: ClassVar[tuple[float, ...]] = (3e-3, 1e-2, 3e-2, 1e-1)
-    STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-2, 3e-2)
     convention: ClassVar[str] = "20 virtual tokens in every layer, begun as words drawn from the vocabulary"
-
-    learning_rate: float = 1e-2
-    study_rate: float = 1e-2
 
     def begin(self, model: LocalModel, words: list[int]) -> Prefix:
         """Keys and values of the words."""

@@ -19,12 +19,7 @@ class PromptTuning(Virtual):
     """A prompt of vectors instead of words."""
 
     name: ClassVar[str] = "prompt_tuning"
-    RATES: ClassVar[tuple[float, ...]] = (3e-3, 1e-2, 3e-2, 1e-1)
-    STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-2, 3e-2)
     convention: ClassVar[str] = "20 virtual tokens, begun as words drawn from the vocabulary"
-
-    learning_rate: float = 1e-2
-    study_rate: float = 1e-2
 
     def begin(self, model: LocalModel, words: list[int]) -> SoftPrompt:
         """Embeddings of the words."""

@@ -37,7 +37,11 @@ class Virtual(Trained):
     adapter: ClassVar[bool] = True
     merges: ClassVar[bool] = False
     footprint: ClassVar[str] = "lora"
+    RATES: ClassVar[tuple[float, ...]] = (3e-3, 1e-2, 3e-2, 1e-1)
+    STUDY_RATES: ClassVar[tuple[float, ...]] = (1e-2, 3e-2)
 
+    learning_rate: float = 1e-2
+    study_rate: float = 1e-2
     tokens: int = 20
 
     def __post_init__(self) -> None:
