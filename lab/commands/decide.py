@@ -102,7 +102,7 @@ def decide(
     """Run the arms on a task and decide between them."""
     from lab.files import folder_name
     from lab.flow.instructions import to_try
-    from lab.flow.methods import default_methods, offer_of, searches_instructions
+    from lab.flow.methods import default_methods, offer_of
     from lab.flow.plan import expand, parse_budget
     from lab.flow.questions import require_writer
     from lab.tasks.check import require_sound
@@ -130,16 +130,24 @@ def decide(
     from lab.models.base import require
     from lab.store import KINDS, Store
 
-    if any(c.context.uses_reranker for m in first.methods for c in m.candidates):
+    if any(m.uses_reranker for m in first.methods):
         load_reranker(reranker)
     helpers = _workers(model, workers, ray)
     findings = require_sound(read, allow_leak)
     store = Store(committed_kinds=("choice",) if fresh else KINDS)
-    more = {"probe_folders": probes or [], "general_text": general_text, "store": store, "decoding": decoding}
-    more["reranker"] = reranker
-    more |= {"allow_scorer_code": allow_scorer_code, "extraction": require_extraction(extract)}
+    more = {
+        "probe_folders": probes or [],
+        "general_text": general_text,
+        "store": store,
+        "allow_scorer_code": allow_scorer_code,
+        "decoding": decoding,
+        "extraction": require_extraction(extract),
+        "reranker": reranker,
+    }
     bench, asked = open_bench(read, model, device, precision, embedder, **more)
-    tried = to_try(read, bench.model, store, min(grid[2])) if searches_instructions(grid[0]) else ()
+    tried = (
+        to_try(read, bench.model, store, first.sizes[0]) if any(m.searches_instructions for m in first.methods) else ()
+    )
     plan = expand(*grid, offer_of(bench.model, read, tried))
     for m in plan.methods:
         require(bench.model, m.abilities, f"--methods {m.name}")

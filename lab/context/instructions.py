@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from lab.context.base import Context, Fitted, Offer, Tools
-from lab.schema import Prompt, Sample
+from lab.context.none import Plain
 from lab.tasks.task import Task
 
 
@@ -38,9 +38,4 @@ class Instructions(Context):
 
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Nothing to learn: the search is validation's."""
-        return _Instructed(self, task)
-
-
-class _Instructed(Fitted):
-    def build(self, sample: Sample) -> Prompt:
-        return self.prompt(sample)
+        return Plain(self, task)

@@ -21,9 +21,12 @@ class NoContext(Context):
 
     def fit(self, task: Task, tools: Tools) -> Fitted:
         """Nothing to learn."""
-        return _Plain(self, task)
+        return Plain(self, task)
 
 
-class _Plain(Fitted):
+class Plain(Fitted):
+    """Instruction and input."""
+
     def build(self, sample: Sample) -> Prompt:
+        """Nothing beside them."""
         return self.prompt(sample)

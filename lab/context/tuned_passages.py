@@ -58,7 +58,7 @@ class TunedPassages(Passages):
             return super().fit(task, tools)
         from lab.context.retrieval.tuning import tuned
 
-        gold = Passages(mode="oracle", k=1).fit(task, tools)
+        gold = replace(self.control("oracle"), k=1).fit(task, tools)
         gold.prepare(list(task.train))
         read: list[tuple[Sample, tuple[Passage, ...]]] = [(s, gold.read_from(s)) for s in task.train]
         own, seconds = tuned(tools, [(s.input, p[0].text) for s, p in read if p], self.epochs)

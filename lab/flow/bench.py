@@ -63,6 +63,10 @@ class RunSpec:
     size: int | None
     seed: int
 
+    def with_weights(self, weights: Weights) -> RunSpec:
+        """The same run with other weights."""
+        return replace(self, candidate=replace(self.candidate, weights=weights))
+
 
 class Bench:
     """Makes adaptations and evaluations of one task on one model, through the store."""
@@ -126,7 +130,7 @@ class Bench:
         """What is trained for a spec, one after the other: its stages, and itself."""
         weights = spec.candidate.weights
         before = weights.stage()
-        chain = self._trained(_with(spec, before)) if before else ()
+        chain = self._trained(spec.with_weights(before)) if before else ()
         start = chain[-1].key if chain else ""
         seed, parts = (0, self._read(spec)) if weights.reads else (spec.seed, self._taught(spec))
         what = {"kind": "adaptation", "model": self.model.revision, "weights": settings_of(weights), "seed": seed}
@@ -225,7 +229,7 @@ class Bench:
         task = self.scoped(spec)
 
         def answered_by(weights: Weights):
-            entry = self.evaluate(_with(spec, weights), "train")
+            entry = self.evaluate(spec.with_weights(weights), "train")
             return read_completions(entry), self.scores(task.train, entry)
 
         ways = (spec.candidate.weights.stage(), Frozen())
@@ -434,11 +438,6 @@ class _Training:
     def key(self) -> str:
         """Where it is stored."""
         return key_of(self.what)
-
-
-def _with(spec: RunSpec, weights: Weights) -> RunSpec:
-    """The same run with other weights."""
-    return replace(spec, candidate=replace(spec.candidate, weights=weights))
 
 
 def _has_weights(entry: Entry) -> bool:

@@ -154,8 +154,7 @@ class Forecast:
 
     def tuning_stage(self, spec: RunSpec) -> float:
         """Seconds of a training on the pairs that comes before, with what the model then answers to them."""
-        before = [w for w in spec.candidate.weights.stages if not w.reads]
-        specs = [replace(spec, candidate=replace(spec.candidate, weights=w)) for w in before]
+        specs = [spec.with_weights(w) for w in spec.candidate.weights.stages if not w.reads]
         unknown = [s for s in specs if not self.bench.weights_are_stored(s)]
         return sum(self.training(s) + 2 * self.evaluation(s, len(self.bench.scoped(s).train)) for s in unknown)
 

@@ -65,6 +65,16 @@ class Method:
         return first.context.needs_documents or any(w.reads for w in first.weights.stages)
 
     @property
+    def searches_instructions(self) -> bool:
+        """Whether it tries instructions."""
+        return any(c.context.searches_instructions and not c.weights.trains for c in self.candidates)
+
+    @property
+    def uses_reranker(self) -> bool:
+        """Whether a cross-encoder orders its passages."""
+        return any(c.context.uses_reranker for c in self.candidates)
+
+    @property
     def writes_questions(self) -> bool:
         """Whether the model itself writes questions on the documents that it then reads."""
         return any(w.reads and w.wordings for w in self.candidates[0].weights.stages)
@@ -148,8 +158,3 @@ def offer_of(model: Model, task: Task, instructions: Sequence[str] = ()) -> Offe
     """What this model and this task leave to choose in a prompt, with ``instructions`` to try beside the task's own."""
     listed = is_classification(task) and model.count_tokens(", ".join(task.labels)) <= model.window // 4
     return Offer(model.is_chat, listed, tuple(instructions), model.size)
-
-
-def searches_instructions(names: Sequence[str]) -> bool:
-    """Whether one of these arms tries instructions."""
-    return any(c.context.searches_instructions and not c.weights.trains for n in names for c in method(n).candidates)

@@ -110,7 +110,7 @@ class Search:
                 "candidates": [_settings(c) for c in ranked.candidates],
             }
             | ({"moves": True} if ranked.moves else {})
-            | ({"reranker": self.bench.tools.reranker.revision} if _reranks(ranked) else {})
+            | ({"reranker": self.bench.tools.reranker.revision} if ranked.uses_reranker else {})
             | self._extraction
         )
 
@@ -195,10 +195,6 @@ class Search:
         """Whether the best checkpoint was the last look: more steps might have helped."""
         log = self.bench.log_of(adaptation)
         return bool(log) and log["best_step"] == log["steps"] and log.get("validation_accuracy", 1.0) < 1.0
-
-
-def _reranks(m: Method) -> bool:
-    return any(c.context.uses_reranker for c in m.candidates)
 
 
 def _best(trials: Sequence[Trial]) -> Trial:

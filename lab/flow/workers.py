@@ -110,8 +110,6 @@ class Workers:
 
         A training that fails is left to the run, which meets it again and says so. Raises LabError where a worker does.
         """
-        if not pieces:
-            return
         ray = self.start()
         remote = ray.remote(num_cpus=self.threads, num_gpus=int(self.gpus), max_retries=RETRIES)(_work)
         make, shared = ray.put(self.make), ray.put(plan)

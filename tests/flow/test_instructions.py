@@ -10,7 +10,7 @@ from lab.context.base import Offer, Tools
 from lab.context.instructions import Instructions
 from lab.flow.bench import Bench
 from lab.flow.instructions import PROPOSALS, cleaned, own, to_try
-from lab.flow.methods import CANDIDATES, method, offer_of, searches_instructions
+from lab.flow.methods import CANDIDATES, method, offer_of
 from lab.flow.plan import expand
 from lab.flow.runner import Runner
 from lab.schema import Completion, LabError, Usage
@@ -121,6 +121,6 @@ def test_validation_takes_the_better_instruction(told, tmp_path):
 
 
 def test_which_arms_search():
-    assert searches_instructions(["lora", "instruction_search"])
-    assert not searches_instructions(["zero_shot", "rag", "instruction_search_lora"])
+    assert [n for n in ("lora", "instruction_search") if method(n).searches_instructions] == ["instruction_search"]
+    assert not any(method(n).searches_instructions for n in ("zero_shot", "rag", "instruction_search_lora"))
     assert Instructions().grid(4, True) == (Instructions(),)

@@ -1,6 +1,6 @@
 """The reranker: any sentence-transformers cross-encoder, a folder or a Hub id; it reads query and text together.
 
-``load_reranker("cross-encoder/ms-marco-MiniLM-L6-v2").order("who leads the bank?", texts)`` gives places, best first.
+``load_reranker("cross-encoder/ms-marco-MiniLM-L6-v2").orders(questions, texts_of_each)`` gives places, best first.
 """
 
 from __future__ import annotations
