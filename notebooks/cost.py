@@ -14,7 +14,7 @@ app = marimo.App(width="medium", app_title="Cost")
 with app.setup(hide_code=True):
     import marimo as mo
 
-    from lab.decide import Settings, comparable, verdict
+    from lab.decision import Settings, comparable, verdict
     from lab.live import views
     from lab.live.charts import live
     from lab.live.pages import navigation

@@ -17,7 +17,7 @@ with app.setup(hide_code=True):
     import marimo as mo
 
     from lab.context.base import Tools
-    from lab.decide import Settings, verdict
+    from lab.decision import Settings, verdict
     from lab.flow.looks import note_test_look
     from lab.flow.methods import default_methods, presets
     from lab.live import doubts, jobs, study_charts, task_charts, views

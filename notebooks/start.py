@@ -14,7 +14,7 @@ app = marimo.App(width="medium", app_title="Decision lab")
 with app.setup(hide_code=True):
     import marimo as mo
 
-    from lab.decide import Settings, decide
+    from lab.decision import Settings, decide
     from lab.live import jobs, views
     from lab.live.pages import PAGES, address, navigation
     from lab.live.shelf import Shelf

@@ -17,7 +17,7 @@ FLOORS = [
     {"study", "tasks", "models", "store"},
     {"measure"},
     {"context", "weights"},
-    {"world", "decide"},
+    {"world", "decision"},
     {"flow"},
     {"report"},
     {"experiments"},
@@ -27,9 +27,9 @@ FLOORS = [
     {"__main__"},
 ]
 """Rooms by floor, the lowest first; a room imports from itself and from floors below: so there is no circle."""
-TOP = {"__init__", "__main__", "cli", "decide", "files", "schema", "study"}
+TOP = {"__init__", "__main__", "cli", "decision", "files", "schema", "study"}
 """Modules at the top level: no further one may be added, there is a room for everything."""
-LIGHT = ("measure", "decide", "report", "experiments.why.ledger", "experiments.why.page", "experiments.levers.points")
+LIGHT = ("measure", "decision", "report", "experiments.why.ledger", "experiments.why.page", "experiments.levers.points")
 MAKERS = {"world/pretrain.py", "world/tokenizer.py", "world/embedder.py", "context/retrieval/embedding.py"}
 """Beside ``models`` and ``weights`` these touch networks and tokenizers: they make models, or hold an embedder."""
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

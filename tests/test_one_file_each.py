@@ -12,7 +12,7 @@ import lab.context
 import lab.flow.families
 import lab.report.charts
 import lab.weights
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.flow.methods import CANDIDATES, method, presets
 from lab.flow.plan import expand
 from lab.measure.evidence import evidence

@@ -314,7 +314,7 @@ def _conclude(
 ) -> None:
     """The decision in the terminal, and the report."""
     from lab.commands.terminal import show_decision
-    from lab.decide import decide as conclude
+    from lab.decision import decide as conclude
     from lab.report.items import disagreements
     from lab.report.write import write_report
 

@@ -34,7 +34,7 @@ def report(
 ) -> None:
     """Write HTML, Markdown and JSON from a stored study, without running anything."""
     from lab.commands.terminal import show_decision
-    from lab.decide import decide
+    from lab.decision import decide
     from lab.flow.looks import count_test_looks
     from lab.report.items import disagreements, task_of
     from lab.report.write import write_report

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.decide import Decision
+from lab.decision import Decision
 from lab.flow.plan import Plan
 from lab.measure.settings import Settings
 from lab.measure.words import minutes

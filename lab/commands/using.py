@@ -13,7 +13,7 @@ from lab.commands.options import DEFAULT_MODEL, Device, console
 from lab.schema import LabError
 
 if TYPE_CHECKING:
-    from lab.decide import Decision
+    from lab.decision import Decision
     from lab.flow.arm import Ready
     from lab.measure.arms import Arm
     from lab.study import Study
@@ -154,7 +154,7 @@ def _arm_of(report: Path, name: str) -> tuple[Study, Path, Arm]:
 
 def _decision(study: Study, folder: Path) -> Decision:
     from lab.commands.results import settings_of_decision
-    from lab.decide import decide
+    from lab.decision import decide
 
     return decide(study, settings_of_decision(folder / "decision.json"))
 

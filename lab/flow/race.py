@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from lab.decide import Decision, verdict
+from lab.decision import Decision, verdict
 from lab.flow.plan import Plan, PlannedCell
 from lab.flow.runner import Runner, add_piece
 from lab.flow.workers import Asking, Measurement

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from lab.decide import Decision
+from lab.decision import Decision
 from lab.measure.arms import arms_at
 from lab.report.charts.base import PERCENT_AXIS, Rows, data_of
 from lab.study import Study

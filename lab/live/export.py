@@ -17,7 +17,7 @@ from typing import Any
 
 from lab import __version__
 from lab.context.retrieval.search import FUSION_CONSTANT, FUSION_DEPTH, RUN
-from lab.decide import Decision
+from lab.decision import Decision
 from lab.files import whole_folder, write_json, write_jsonl
 from lab.flow.arm import Ready
 from lab.measure.arms import Arm

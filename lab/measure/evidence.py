@@ -1,6 +1,6 @@
 """What a study shows at one data size and rank, before anyone's prices or limits: plain numbers and words.
 
-``lab.decide`` and the report's page reach the same verdict from it, the one in Python, the other in the browser::
+``lab.decision`` and the report's page reach the same verdict from it, the one in Python, the other in the browser::
 
     evidence(study, size=400, rank=None) -> Evidence(arms=[...], pairs=[...])
 """

@@ -1,6 +1,6 @@
 """The price table: a dated, sourced data file that a user's own file goes before.
 
-``price_fields("h100-specialty")`` gives the fields of ``lab.decide.Settings`` that the price sets.
+``price_fields("h100-specialty")`` gives the fields of ``lab.decision.Settings`` that the price sets.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from lab.decide import Decision, Settings, priced
+from lab.decision import Decision, Settings, priced
 from lab.measure.arms import arm_of, arms_at
 from lab.measure.cost import break_even, request_usd
 from lab.measure.forgetting import Forgotten, forgotten

@@ -14,7 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lab.decide import RULE, Decision, Settings, verdict
+from lab.decision import RULE, Decision, Settings, verdict
 from lab.measure.evidence import evidence
 from lab.measure.forgetting import HEADLINE
 from lab.report import tables

@@ -3,7 +3,7 @@
     python -m reports.benchmarks.claims --worlds 300
 
 An arm is right on an item under a draw where a sum of normal parts is above its mark: what the item is to all arms, to
-this arm, what the draw does, and the rest (tests/measure/worlds.py). Every table goes through `lab.decide`, race and
+this arm, what the draw does, and the rest (tests/measure/worlds.py). Every table goes through `lab.decision`, race and
 grid alike (tests/measure/judging.py). About seven seconds a world on one core.
 """
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.flow.race import Replay, replay
 from lab.measure.arms import arms_at
 from lab.study import Study

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.experiments.levers.points import Point, Sweep
 from lab.experiments.why.ledger import Account, Why
 from lab.models.device import machine
@@ -20,7 +20,7 @@ from lab.study import Cell, Probed, Study
 from lab.tasks.task import load_task, write_task
 from tests.browser.conftest import serving
 from tests.conftest import make_task
-from tests.test_decide import outcomes
+from tests.test_decision import outcomes
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.py"))
 

@@ -1,11 +1,11 @@
 """The report as a person meets it: opened from disk, no network, sliders moved;
-its verdicts are those of lab.decide."""
+its verdicts are those of lab.decision."""
 
 from __future__ import annotations
 
 import pytest
 
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.report.charts.base import page_charts
 from lab.report.write import write_report
 from tests.report.rule import grid, rare_studies, rich_study

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import lab.weights.trained
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.flow.methods import Candidate, Method
 from lab.flow.race import Race
 from lab.measure.arms import arms_at

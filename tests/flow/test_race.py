@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.flow.bench import RunSpec
 from lab.flow.methods import Candidate, Method
 from lab.flow.race import Race

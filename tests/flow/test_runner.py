@@ -10,7 +10,7 @@ import pytest
 from lab.context.base import Tools
 from lab.context.none import NoContext
 from lab.context.passages import Passages
-from lab.decide import decide
+from lab.decision import decide
 from lab.flow.bench import Bench, Progress, RunSpec
 from lab.flow.decoding import TRIAL_TOKENS, decoding_for, with_room
 from lab.flow.methods import Candidate, Method

@@ -10,7 +10,7 @@ import pytest
 import lab.context
 import lab.weights
 from lab.context.base import Tools
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.flow.bench import Bench, RunSpec
 from lab.flow.families import member_from
 from lab.flow.methods import Candidate, method

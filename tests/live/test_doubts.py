@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.decide import decide
+from lab.decision import decide
 from lab.live.doubts import left_out, race_chart, race_rows, seed_rows
-from tests.test_decide import study_of
+from tests.test_decision import study_of
 
 
 def test_the_race_as_it_went_and_where_arms_left():

@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from lab.context.base import Tools
-from lab.decide import decide
+from lab.decision import decide
 from lab.flow.arm import Ready, arm_named, live_cell
 from lab.flow.bench import Bench
 from lab.flow.plan import expand

@@ -29,7 +29,7 @@ from lab.store import Store
 from lab.study import Cell, Choice, Probed, Trial
 from lab.tasks.task import write_task
 from tests.conftest import make_task
-from tests.test_decide import outcomes, study_of
+from tests.test_decision import outcomes, study_of
 
 
 def kept_study(folder: Path, **changes):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lab.decide import Decision, Settings, decide
+from lab.decision import Decision, Settings, decide
 from lab.flow.race import replay
 from lab.measure.arms import arms_at
 from lab.measure.evidence import evidence

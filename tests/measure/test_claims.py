@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lab.decide import Settings, decide, verdict
+from lab.decision import Settings, decide, verdict
 from lab.measure.advice import ENOUGH
 from lab.measure.arms import arms_at
 from lab.measure.bounds import Bounds

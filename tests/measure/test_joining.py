@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.measure.evidence import evidence
 from lab.measure.forgetting import forgotten
 from lab.measure.joining import beside
@@ -15,7 +15,7 @@ from lab.report.tables import grid_table, lost_of
 from lab.schema import LabError
 from lab.study import Choice, Probed, Study, Trial
 from tests.report.rule import rich_study
-from tests.test_decide import outcomes, study_of
+from tests.test_decision import outcomes, study_of
 
 
 def other_model(name="big", revision="2026-11-26", digest="d" * 20) -> Study:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.flow.race import replay
 from lab.measure.arms import arms_at
 from lab.measure.evidence import evidence

@@ -12,7 +12,7 @@ import pytest
 from lab.context.base import Tools
 from lab.context.none import NoContext
 from lab.context.passages import Passages
-from lab.decide import decide
+from lab.decision import decide
 from lab.flow.bench import Bench
 from lab.flow.decoding import decoding_for
 from lab.flow.methods import offer_of

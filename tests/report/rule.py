@@ -1,4 +1,4 @@
-"""Studies and settings on which the page's rule must say what ``lab.decide`` says;
+"""Studies and settings on which the page's rule must say what ``lab.decision`` says;
 for the engine and for the browser."""
 
 from __future__ import annotations
@@ -6,11 +6,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from lab.decide import Settings
+from lab.decision import Settings
 from lab.measure.joining import beside
 from lab.report.tables import margins, volumes
 from lab.study import Cell, Choice, Probed, Study, Trial
-from tests.test_decide import outcomes, study_of
+from tests.test_decision import outcomes, study_of
 
 SIZES, RANKS = (100, 400), (None, 4, 16)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.report.tables import forecast_table
-from tests.test_decide import outcomes, study_of
+from tests.test_decision import outcomes, study_of
 
 
 def test_an_arms_forecast_stands_beside_what_it_took():

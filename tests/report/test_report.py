@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from lab.cli import main
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.report.tables import choices_table, controls_table, grid_table
 from lab.report.write import write_report
 from lab.store import Store

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import pytest
 from py_mini_racer import MiniRacer
 
-from lab.decide import RULE, Settings, decide, priced, verdict
+from lab.decision import RULE, Settings, decide, priced, verdict
 from lab.measure.cost import break_even
 from lab.measure.evidence import evidence
 from lab.report.charts.base import Looks
@@ -17,7 +17,7 @@ from lab.report.charts.lines import line_rows, volumes_shown
 from lab.report.charts.quality import arm_rows
 from lab.report.write import script
 from tests.report.rule import deployed_study, grid, rare_studies, rich_study
-from tests.test_decide import study_of, with_content
+from tests.test_decision import study_of, with_content
 
 
 class Engine:

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from lab.decide import Settings
+from lab.decision import Settings
 from lab.measure.cost import monthly_usd
 from lab.measure.evidence import ArmEvidence
 from lab.report.charts.base import COLOUR, SHAPE, Looks, PageChart, Rows, data_of

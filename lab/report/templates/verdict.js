@@ -1,7 +1,7 @@
-// The rules of lab/decide.py in the browser: verdict(shown, settings) gives the same sentences. Tested against it.
+// The rules of lab/decision.py in the browser: verdict(shown, settings) gives the same sentences. Tested against it.
 "use strict";
 
-// Constants of the rule (lab.decide.RULE), which the page hands over as data.
+// Constants of the rule (lab.decision.RULE), which the page hands over as data.
 let rule = {};
 function useRule(constants) { rule = constants; }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lab.decide import Settings, decide
+from lab.decision import Settings, decide
 from lab.schema import LabError
 from lab.study import Cell, Choice, Study, Trial
 
