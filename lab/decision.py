@@ -16,24 +16,19 @@ from lab.measure.advice import DRAWS, ENOUGH
 from lab.measure.bounds import Bounds
 from lab.measure.cost import HOURS_A_MONTH, Priced, Z, break_even, costs_alike, monthly_usd
 from lab.measure.evidence import ArmEvidence, Evidence, PairEvidence, evidence
+from lab.measure.form import CURES, FORM, USELESS, fails_by_form, form_alone, held_back_by_form, of_use
 from lab.measure.settings import Settings
 from lab.measure.settling import Advised, ways_to_settle
+from lab.measure.standing import WHY, ArmResult, Standing, standings
 from lab.measure.words import percent, points, usd
 from lab.study import Study
 
-USELESS = 0.1
-"""Where no arm's interval reaches this accuracy, none is to be taken."""
 POOR = 0.5
 """Below this accuracy even the best arm is said not to do the task."""
-
-
-FORM = 0.1
-"""Content beyond right answers (share of 1) from which it is the form that fails."""
-CURES = (
-    "ask for the form in the instruction, show it in examples, or constrain decoding to what the task allows "
-    "(--decoding constrained)"
-)
+FAR = 0.3
+"""A margin (share of 1) beyond which nobody's answers count as near enough."""
 RULE = {
+    "far": FAR,
     "useless": USELESS,
     "poor": POOR,
     "form": FORM,
@@ -42,22 +37,9 @@ RULE = {
     "hours_a_month": HOURS_A_MONTH,
     "enough": ENOUGH,
     "draws": DRAWS,
+    "why": WHY,
 }
 """Constants of the rule, as the report's page gets them."""
-
-
-@dataclass(frozen=True)
-class ArmResult(ArmEvidence):
-    """An arm with what the settings make of it."""
-
-    monthly_usd: float = 0.0
-    """Making, updates and requests; people are not in it."""
-    making_usd: float = 0.0
-    updates_usd: float = 0.0
-    requests_usd: float = 0.0
-    people_usd: float = 0.0
-    excluded: str = ""
-    """Why it can't be chosen; empty where it can."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +52,9 @@ class Decision:
     """The run is not finished, or one draw of the training sample was tried: no arm is taken."""
     sentence: str
     reasons: list[str]
+    """What stands behind it beside ``standings``: form and knowledge, limits, machines, other models."""
     would_change: list[str]
+    """What would change it, the nearest first."""
     items_needed: int | None
     """Test items that would settle an undecided verdict, where items are the cheaper way; None where seeds are, or
     nothing that was looked at is likely to."""
@@ -81,6 +65,16 @@ class Decision:
     """Label of the arm that one seed would take; empty where several seeds were tried, or none leads."""
     notes: list[str] = field(default_factory=list)
     """What the numbers are of, and what they leave open."""
+    standings: list[Standing] = field(default_factory=list)
+    """Each arm beside the one that is taken, leads or comes closest, and why it is not taken; in the order of
+    ``arms``."""
+
+    @property
+    def tone(self) -> str:
+        """``good``: an arm that does the task is taken; ``weak``: one is taken that does not do it well; ``open``: none
+        is."""
+        taken = next((a for a in self.arms if a.label == self.chosen), None)
+        return "open" if taken is None else "good" if taken.accuracy >= POOR else "weak"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; what would come of larger studies stays with the evidence."""
@@ -107,9 +101,10 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
         would_change: list[str],
         items: int | None = None,
         leader: str = "",
+        rows: Sequence[Standing] = (),
     ) -> Decision:
         told = shown.provisional, sentence, reasons, would_change, items, settings, arms, shown.pairs
-        return Decision(chosen, *told, leader, shown.notes)
+        return Decision(chosen, *told, leader, shown.notes, list(rows))
 
     if shown.unfinished:
         return decision(
@@ -119,21 +114,31 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
             [],
         )
     eligible = [a for a in measured if not a.excluded]
-    if not eligible:
-        return decision("", "No arm lies within the limits.", _left_out(arms), ["Other limits."])
-    if max(a.high for a in eligible) < USELESS:
-        return decision("", *_useless(arms))
     bounds = Bounds(shown, settings, len(eligible) + sum(bool(a.dropped) for a in arms))
     in_seconds = comparable(arms, settings)
     ordered = sorted(eligible, key=lambda a: _cost_order(a, in_seconds))
+
+    def rows(reference: ArmResult, role: str, useful: Sequence[ArmResult] = ()) -> list[Standing]:
+        return standings(arms, reference, role, bounds, ordered, useful, in_seconds, settings)
+
+    def of_no_use() -> Decision:
+        reference, role = _closest(arms)
+        return decision("", *_useless(arms), rows=rows(reference, role))
+
+    if not eligible:
+        said = "No arm lies within the limits.", _left_out(arms), ["Other limits."]
+        return decision("", *said, rows=rows(arms[0], ""))
+    if max(a.high for a in eligible) < USELESS:
+        return of_no_use()
     close_enough = [a for a in ordered if all(bounds.no_worse(a, b) for b in eligible if b is not a)]
     # A wide margin, or few items, must not recommend what is of no use: an arm that is never right is cheap as well.
-    useful = [a for a in close_enough if _of_use(a)]
+    useful = [a for a in close_enough if of_use(a)]
     if close_enough and not useful:
-        return decision("", *_useless(arms))
+        return of_no_use()
     one_seed = [a for a in eligible if a.one_seed]
     if not useful and not one_seed:
-        return decision("", *_undecided(eligible, arms, bounds, settings))
+        best = max(eligible, key=lambda a: a.accuracy)
+        return decision("", *_undecided(eligible, arms, bounds, settings), rows=rows(best, "ahead"))
     alike = [a for a in useful if in_seconds and _cost_alike(useful[0], a, settings)] or useful[:1]
     chosen = max(alike or eligible, key=lambda a: a.accuracy)
     raced = [a for a in arms if a.dropped]
@@ -153,7 +158,7 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
     poor = max(a.high for a in eligible) < POOR
     well = f" But none does the task well: the best is right on {percent(max(a.accuracy for a in eligible))}."
     sentence = f"{right}{why}{_answers_lost(chosen, eligible, settings, in_seconds)}{well if poor else ''}"
-    reasons = _reasons(chosen, ordered, useful, arms, bounds, settings, in_seconds)
+    reasons = _facts(chosen, arms, settings, in_seconds)
     if one_seed:
         return decision(
             "",
@@ -161,13 +166,12 @@ def verdict(shown: Evidence, settings: Settings) -> Decision:
             reasons,
             [_confirm(one_seed)],
             leader=chosen.label,
+            rows=rows(chosen, "leads", useful),
         )
-    return decision(
-        chosen.label,
-        f"Take {chosen.label}: {sentence}",
-        reasons,
-        _would_change(chosen, eligible, bounds, settings, in_seconds),
-    )
+    changes = _would_change(chosen, eligible, bounds, settings, in_seconds)
+    changes.append(_other_margin(chosen, ordered, bounds))
+    taken = rows(chosen, "taken", useful)
+    return decision(chosen.label, f"Take {chosen.label}: {sentence}", reasons, changes, rows=taken)
 
 
 def priced(arm: ArmEvidence, settings: Settings) -> Priced:
@@ -252,10 +256,7 @@ def _undecided(
     """No arm is shown to be good enough: which come closest, and what would settle it, seeds or items."""
     best = max(eligible, key=lambda a: a.accuracy)
     close = [b for b in eligible if b is not best and not bounds.no_worse(best, b)]
-    reasons = [
-        bounds.in_words(best, b) + f"; a loss of more than {points(settings.margin)} can't be ruled out" for b in close
-    ]
-    reasons += [_held_back_by_form(a) for a in eligible if _fails_by_form(a)] + _left_out(arms)
+    reasons = [held_back_by_form(a) for a in eligible if fails_by_form(a)] + _left_out(arms)
     ways = ways_to_settle(eligible, bounds, settings)
     likely = [w for w in ways if w.chance >= ENOUGH]
     items = None
@@ -267,8 +268,37 @@ def _undecided(
         most = max(ways, key=lambda w: w.chance)
         more = f"even {most.words} would settle it only {most.likely}"
         change = [f"{more[0].upper()}{more[1:]} ({most.cost}): the arms lie too close to tell apart."]
-    change.append(f"A margin above {points(settings.margin)} would accept more arms.")
+    change += _wider_margin([a for a in eligible if of_use(a)], eligible, bounds)
     return f"Undecided between {' and '.join(a.label for a in [best, *close])}: {more}.", reasons, change, items
+
+
+def _wider_margin(arms: Sequence[ArmResult], eligible: Sequence[ArmResult], bounds: Bounds) -> list[str]:
+    """The smallest margin that would take one of these arms; empty without any."""
+    if not arms:
+        return []
+    needed = {a.label: bounds.margin_needed(a, eligible) for a in arms}
+    nearest = min(needed, key=needed.get)
+    if needed[nearest] > FAR:
+        return [f"No margin within reach takes another arm: {nearest}, the nearest, needs {points(needed[nearest])}."]
+    return [f"A margin above {points(needed[nearest])} would take {nearest}."]
+
+
+def _other_margin(chosen: ArmResult, ordered: Sequence[ArmResult], bounds: Bounds) -> str:
+    """The margin at which another arm would be taken: a wider one takes a cheaper arm, a narrower one this no more."""
+    wider = _wider_margin([a for a in ordered[: ordered.index(chosen)] if of_use(a)], ordered, bounds)
+    least = bounds.margin_needed(chosen, ordered)
+    if wider:
+        return wider[0]
+    if least > 0:
+        return f"A margin below {points(least)} would no longer take it."
+    return "No other margin: no cheaper arm is of use, and none may be better."
+
+
+def _closest(arms: Sequence[ArmResult]) -> tuple[ArmResult, str]:
+    """Where no arm is of use: the one that comes closest, and whether it is the form that it lacks."""
+    within = [a for a in arms if not a.excluded]
+    formless = [a for a in within if fails_by_form(a)]
+    return (max(formless, key=lambda a: a.content), "form") if formless else (within[0], "best")
 
 
 def _distinct(ways: list[Advised]) -> list[Advised]:
@@ -283,7 +313,7 @@ def _useless(measured: list[ArmResult]) -> tuple[str, list[str], list[str]]:
     """No arm is right often enough to be of use: is it the content that lacks, or the form?"""
     arms, left_out = [a for a in measured if not a.excluded], _left_out(measured)
     told = [f"{a.label} is right on {_share(a)}." for a in arms[1:]] + left_out
-    formless = [a for a in arms if _fails_by_form(a)]
+    formless = [a for a in arms if fails_by_form(a)]
     if not formless:
         best = arms[0]
         change = "A larger base model or more labelled examples: with these no way of using the model is of use."
@@ -310,93 +340,26 @@ def _share(arm: ArmResult) -> str:
     return f"{percent(arm.accuracy)} ({percent(arm.low)} to {percent(arm.high)})"
 
 
-def _of_use(arm: ArmEvidence) -> bool:
-    """Whether an arm is right at all, and often enough to be taken."""
-    return arm.accuracy > 0 and arm.high >= USELESS
-
-
-def _fails_by_form(arm: ArmEvidence) -> bool:
-    """Whether an arm has the content and not the form: its completions hold clearly more than is counted as right."""
-    return arm.content is not None and arm.content >= USELESS and arm.content - arm.accuracy >= FORM
-
-
-def _held_back_by_form(arm: ArmResult) -> str:
-    """An arm that knows more than is counted as right."""
-    held = f"{percent(arm.content)} of the completions of {arm.label} hold the right content, and"
-    return f"{held} {percent(arm.accuracy)} are counted as right. A cheaper cure may be to {CURES}."
-
-
-def _form_alone(chosen: ArmResult, arms: list[ArmResult], margin: float) -> list[str]:
-    """Whether the verdict rests on form: another arm has the content as well, or more of it, and only not the form."""
-    rivals = [
-        a
-        for a in arms
-        if a is not chosen
-        and _fails_by_form(a)
-        and chosen.content is not None
-        and a.content >= chosen.content - margin
-        and a.accuracy < chosen.accuracy - margin
-    ]
-    if not rivals:
-        known = chosen.content or 0.0
-        return [_held_back_by_form(a) for a in arms if _fails_by_form(a) and a.content > known + margin]
-    rival = max(rivals, key=lambda a: a.content)
-    return [
-        f"It wins by form, not by knowledge: {percent(rival.content)} of the completions of {rival.label} hold the "
-        f"right content, {percent(chosen.content)} of those of {chosen.label}. A cheaper cure may be to {CURES}."
-    ]
-
-
 def _left_out(arms: list[ArmResult]) -> list[str]:
     """Which arms a limit keeps out of the verdict, and why."""
     return [f"{a.label}: {a.excluded}." for a in arms if a.excluded]
 
 
-def _reasons(
-    chosen: ArmResult,
-    ordered: list[ArmResult],
-    useful: list[ArmResult],
-    arms: list[ArmResult],
-    bounds: Bounds,
-    settings: Settings,
-    in_seconds: bool,
-) -> list[str]:
-    """Why each other arm is not taken: what it costs, and what it would lose."""
-    reasons, of_form = [], _form_alone(chosen, arms, settings.margin)
-    for place, other in enumerate(ordered):
-        if other is chosen:
-            continue
-        told = any(f"completions of {other.label} hold" in text for text in of_form) or not _fails_by_form(other)
-        held = "" if told else f" Of its completions {percent(other.content)} hold the right content."
-        saved = chosen.monthly_usd - other.monthly_usd
-        if place < ordered.index(chosen) and chosen in useful and other in useful:
-            reasons.append(f"{bounds.in_words(chosen, other)}; it costs the same within the error of the costs.{held}")
-        elif place < ordered.index(chosen):
-            above = [b for b in ordered if b is not other and not bounds.no_worse(other, b)]
-            but = "is right too seldom to be of use"
-            if above:
-                best = max(above, key=lambda b: b.accuracy)
-                but = f"may be more than {points(settings.margin)} worse than {best.label}"
-            cheaper = f"it is cheaper by {usd(saved)} a month" if in_seconds else "it is cheaper"
-            reasons.append(f"{bounds.in_words(chosen, other)}; {cheaper}, but {but}.{held}")
-        elif in_seconds:
-            answers = bounds.answers(chosen, other, settings.monthly_requests)
-            reasons.append(f"{bounds.in_words(chosen, other)}; it costs {usd(-saved)} more a month{answers}.{held}")
-        else:
-            reasons.append(f"{bounds.in_words(chosen, other)}; it costs more.{held}")
-    reasons += of_form + _left_out(arms)
+def _facts(chosen: ArmResult, arms: list[ArmResult], settings: Settings, in_seconds: bool) -> list[str]:
+    """What the rows of the arms do not say: form and knowledge, limits, machines, other models."""
+    facts = [*form_alone(chosen, arms, settings.margin), *_left_out(arms)]
     elsewhere = [f"{a.label} {a.elsewhere_seconds:.0f} s" for a in arms if a.elsewhere_seconds > 0]
     if elsewhere:
-        reasons.append(f"Searched on another machine, and so not in the fixed cost: {', '.join(elsewhere)}.")
+        facts.append(f"Searched on another machine, and so not in the fixed cost: {', '.join(elsewhere)}.")
     if not in_seconds:
-        reasons.append("Seconds come from several machines and are not compared; tokens a request stand in for cost.")
+        facts.append("Seconds come from several machines and are not compared; tokens a request stand in for cost.")
     deployed = [a.label for a in arms if a.deployed]
     if deployed:
-        reasons.append(
+        facts.append(
             f"Compared as deployed, not matched: {', '.join(deployed)} run on another model; what the model and what "
             "the method does is not told apart."
         )
-    return reasons
+    return facts
 
 
 def _would_change(
@@ -409,7 +372,7 @@ def _would_change(
     for other in eligible:
         if other is chosen or not all(bounds.no_worse(other, b) for b in eligible if b is not other):
             continue
-        if not _of_use(other) or settings.prices_of(other).hosting == "dedicated":
+        if not of_use(other) or settings.prices_of(other).hosting == "dedicated":
             continue
         found = break_even(priced(chosen, settings), priced(other, settings))
         if found.volume is not None:

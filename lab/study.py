@@ -259,6 +259,7 @@ class Study:
             items=[f"item {n}" for n in range(len(self.items))],
             groups=groups,
             findings=[_without_words(f) for f in self.findings],
+            task={k: v for k, v in self.task.items() if k != "instruction"},
         )
 
     def save(self, path: Path) -> None:

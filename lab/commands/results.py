@@ -36,7 +36,7 @@ def report(
     from lab.commands.terminal import show_decision
     from lab.decision import decide
     from lab.flow.looks import count_test_looks
-    from lab.report.items import disagreements, task_of
+    from lab.report.items import described, disagreements, task_of
     from lab.report.write import write_report
     from lab.store import Store
     from lab.study import Study
@@ -45,7 +45,9 @@ def report(
     read, store = Study.load(file), Store()
     show_decision(console, read, decide(read, settings))
     read.settings["test_looks"] = max(read.settings.get("test_looks", 0), count_test_looks(store, read))
-    items = None if redact else disagreements(read, store, task_of(read))
+    task = task_of(read)
+    items = None if redact else disagreements(read, store, task)
+    described(read, task)
     written = write_report(read.redacted() if redact else read, settings, out or file.parent, items)
     for made in written.values():
         console.print(str(made), soft_wrap=True)
@@ -134,7 +136,7 @@ def keep(
 ) -> None:
     """Copy a study for committing or sending: results without weights."""
     from lab.measure.joining import beside, combine
-    from lab.report.items import disagreements, task_of
+    from lab.report.items import described, disagreements, task_of
     from lab.report.write import write_report
     from lab.store import Store
     from lab.study import Study
@@ -142,10 +144,12 @@ def keep(
     folders = [path if path.is_dir() else path.parent for path in studies]
     read = [Study.load(folder / "study.json") for folder in folders]
     study, store = (beside(read[0], read[1:]) if as_deployed else combine(read)), Store()
+    task = task_of(study)
+    described(study, task)
     out.mkdir(parents=True, exist_ok=True)
     shown = study if texts else study.redacted()
     shown.save(out / "study.json")
-    items = disagreements(study, store, task_of(study)) if texts else None
+    items = disagreements(study, store, task) if texts else None
     write_report(shown, settings_of_decision(folders[0] / "decision.json"), out, items)
     kept = sum(_copy(store, kind, key, out) for kind, key in dict.fromkeys(_results_of(study, store, texts)))
     console.print(f"{out}: study and {kept} results, no weights", soft_wrap=True)

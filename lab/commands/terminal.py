@@ -11,6 +11,7 @@ from rich.text import Text
 from lab.decision import Decision
 from lab.flow.plan import Plan
 from lab.measure.settings import Settings
+from lab.measure.standing import Standing
 from lab.measure.words import minutes
 from lab.study import Study
 from lab.tasks.check import Finding
@@ -80,44 +81,34 @@ def show_plan(console: Console, plan: Plan, prices: Settings, raced_items: int =
     console.print(f"Smallest difference that these items and seeds can show: {shown}.", highlight=False)
 
 
-WIDE = 110
+WIDE = 135
 """Columns of a terminal from which the table shows everything; a narrower one leaves to the report what would wrap."""
 
 
 def show_decision(console: Console, study: Study, decision: Decision) -> None:
-    """The table of arms and the verdict with its reasons."""
+    """The table of arms, why each is not taken, and the verdict."""
     table, wide = Table(box=None, pad_edge=False), console.width >= WIDE
-    parts = sorted({p for a in decision.arms for p in a.parts}) if wide else []
-    recalls = wide and any(a.recall for a in decision.arms)
-    more = ["training s"] if wide else []
-    for column in (
-        "arm",
-        "right",
-        "95 % interval",
-        *parts,
-        *(["recall"] if recalls else []),
-        "prompt tokens",
-        "s/request",
-        *more,
-    ):
-        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)
-    for arm in decision.arms:
-        mark = "*" if arm.label == decision.chosen else " "
-        values = [f"{100 * arm.parts[p]:.1f} %" if p in arm.parts else "" for p in parts]
-        values += [", ".join(f"@{k} {100 * v:.0f} %" for k, v in arm.recall.items())] if recalls else []
+    recalls = any(a.recall for a in decision.arms)
+    more = ["difference", *(["recall"] if recalls else [])]
+    more += ["prompt tokens", "s/request", "training s", "USD a month"]
+    for column in ["arm", "right", "95 % interval", *(more if wide else []), "why not taken"]:
+        side = "left" if column in ("arm", "why not taken") else "right"
+        table.add_column(column, justify=side, no_wrap=column != "why not taken")
+    for arm, standing in zip(decision.arms, decision.standings or [None] * len(decision.arms)):
+        apart = standing is None or standing.difference is None
+        numbers = ["" if apart else f"{100 * standing.difference:+.1f}"]
+        numbers += [", ".join(f"@{k} {100 * v:.0f} %" for k, v in arm.recall.items())] if recalls else []
+        numbers += [f"{arm.prompt_tokens:.0f}", f"{arm.seconds_per_request:.3f}", f"{arm.fixed_seconds:.0f}"]
+        numbers += [f"{arm.monthly_usd:.3g}"]
         table.add_row(
-            f"{mark} {arm.label}",
+            f"{'*' if arm.label == decision.chosen else ' '} {arm.label}",
             f"{100 * arm.accuracy:.1f} %",
             f"{100 * arm.low:.1f} to {100 * arm.high:.1f}"
             + (", left" if arm.dropped else ", one seed" if arm.one_seed else ""),
-            *values,
-            f"{arm.prompt_tokens:.0f}",
-            f"{arm.seconds_per_request:.3f}",
-            *([f"{arm.fixed_seconds:.0f}"] if wide else []),
+            *(numbers if wide else []),
+            "" if standing is None else _why(standing),
         )
     console.print(table)
-    if not wide:
-        console.print(Text("Format, recall and training seconds stand in the report.", "dim"))
     console.print(Text.assemble(("Decision: ", "bold"), decision.sentence))
     for line in decision.reasons:
         console.print(Text(f"  {line}"))
@@ -125,3 +116,8 @@ def show_decision(console: Console, study: Study, decision: Decision) -> None:
         console.print(Text(f"  What would change it: {line}"))
     for line in decision.notes:
         console.print(Text(f"  {line}", "dim"))
+
+
+def _why(standing: Standing) -> str:
+    """Why an arm is not taken, and the content that its form hides."""
+    return standing.why + (f" ({100 * standing.content:.0f} % content)" if standing.content is not None else "")

@@ -286,6 +286,7 @@ def new_study(bench: Bench, plan: Plan, findings: Sequence[Finding], abilities: 
             "name": task.name,
             "digest": task.digest,
             "scorer": task.scorer,
+            "instruction": task.instruction,
             "folder": task.folder,
             "documents": len(task.documents),
             "train": len(task.train),

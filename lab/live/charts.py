@@ -16,6 +16,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from lab.report.charts.base import compiled
+
 ROWS = "rows"
 """What the drawing calls its data set."""
 
@@ -41,6 +43,4 @@ def live(chart: Callable[..., alt.TopLevelMixin], rows: Sequence[dict[str, Any]]
 
 @lru_cache(maxsize=128)
 def _drawing(chart: Callable[..., alt.TopLevelMixin], others: tuple[Any, ...]) -> dict[str, Any]:
-    compiled = vl_convert.vegalite_to_vega(chart(ROWS, *others).to_dict())
-    # Without a background of its own it takes the page's, light or dark.
-    return {k: v for k, v in compiled.items() if k != "background"}
+    return compiled(chart(ROWS, *others))

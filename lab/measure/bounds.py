@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from lab.measure.advice import DRAWS
 from lab.measure.evidence import ArmEvidence, Evidence, PairEvidence
 from lab.measure.settings import Settings
-from lab.measure.words import points
 
 
 class Bounds:
@@ -17,15 +16,18 @@ class Bounds:
         self.shown, self.margin, self.level = shown, settings.margin, max(1, eligible - 1)
         self.pairs = {(p.first, p.second): p for p in shown.pairs}
 
-    def difference(self, first: ArmEvidence, second: ArmEvidence) -> float:
-        """First minus second."""
-        pair, sign = self._pair(first, second)
-        return sign * pair.difference
-
     def no_worse(self, first: ArmEvidence, second: ArmEvidence) -> bool:
         """Whether the first is shown to lose less than the margin against the second."""
+        return self._lost(first, second) < self.margin
+
+    def margin_needed(self, arm: ArmEvidence, others: Sequence[ArmEvidence]) -> float:
+        """The margin above which an arm is shown to be no worse than every other one of these; 0 where any would do."""
+        return max((self._lost(arm, other) for other in others if other is not arm), default=0.0)
+
+    def _lost(self, first: ArmEvidence, second: ArmEvidence) -> float:
+        """How much the first may lose against the second, by its one-sided bound."""
         pair, sign = self._pair(first, second)
-        return sign * pair.difference - pair.half_widths[self.level - 1] > -self.margin
+        return pair.half_widths[self.level - 1] - sign * pair.difference
 
     def settles(self, eligible: Sequence[ArmEvidence], plan: int) -> float:
         """Chance that after a plan of ``Evidence.plans`` some arm is shown to be no worse than every other."""
@@ -44,22 +46,15 @@ class Bounds:
         pair, sign = self._pair(first, second)
         return sign * pair.difference + self.margin - pair.foreseen[plan][self.level - 1]
 
-    def in_words(self, first: ArmEvidence, second: ArmEvidence) -> str:
-        """``a is 3.1 points better than b (95 % interval +1.0 to +5.2)``"""
+    def against(self, first: ArmEvidence, second: ArmEvidence) -> tuple[float, float, float]:
+        """First minus second with its 95 % interval: (difference, low, high)."""
         pair, sign = self._pair(first, second)
         low, high = (pair.low, pair.high) if sign > 0 else (-pair.high, -pair.low)
-        word = "better" if sign * pair.difference >= 0 else "worse"
-        return (
-            f"{first.label} is {points(abs(pair.difference))} {word} than {second.label} (95 % interval "
-            f"{100 * low:+.1f} to {100 * high:+.1f})"
-        )
+        return sign * pair.difference, low, high
 
-    def answers(self, first: ArmEvidence, second: ArmEvidence, requests: int) -> str:
-        """``, 310 fewer right answers of 10,000`` of the second; empty where they differ by less than one."""
-        lost = self.difference(first, second) * requests
-        if abs(lost) < 1:
-            return ""
-        return f" and gives {abs(lost):,.0f} {'fewer' if lost > 0 else 'more'} right answers of {requests:,}"
+    def is_one_seed(self, first: ArmEvidence, second: ArmEvidence) -> bool:
+        """Whether one of the two was tried with one draw of the labels, so that nothing is claimed."""
+        return self._pair(first, second)[0].one_seed
 
     def _pair(self, first: ArmEvidence, second: ArmEvidence) -> tuple[PairEvidence, int]:
         if (first.label, second.label) in self.pairs:

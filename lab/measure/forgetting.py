@@ -206,12 +206,10 @@ def _manner(changes: list[Change]) -> str:
     if "facts_by_choice" not in found or "public_facts" not in found:
         return ""
     chosen, freely, shown = found["facts_by_choice"], found["public_facts"], found.get("facts_after_examples")
-    if freely.drop - chosen.drop < MANNER:
-        return (
-            "Facts asked freely and facts by choice go together: what is lost is lost knowledge."
-            if chosen.low > 0
-            else ""
-        )
+    if freely.low <= 0 and chosen.low <= 0:
+        return "No fact is lost that can be shown, neither asked freely nor by choice."
+    if chosen.low > 0 and freely.drop - chosen.drop < MANNER:
+        return "Facts asked freely and facts by choice go together: what is lost is lost knowledge."
     recovered = (
         f" After worked examples it answers {100 * shown.after:.0f} % again."
         if shown and shown.after - freely.after >= MANNER
@@ -221,6 +219,9 @@ def _manner(changes: list[Change]) -> str:
         f"Asked freely it gives {100 * freely.after:.0f} % of the facts ({100 * freely.before:.0f} % before), by "
         f"choice {100 * chosen.after:.0f} % ({100 * chosen.before:.0f} % before, {100 * CHANCE:.0f} % by chance): "
     )
-    if chosen.low > 0 and chosen.drop > (chosen.before - CHANCE) / 2:
+    half = (chosen.before - CHANCE) / 2
+    if chosen.low <= 0 and chosen.high > half:
+        return f"{told}whether knowledge is lost or the manner of answering can't be told from so few items.{recovered}"
+    if chosen.low > 0 and chosen.drop > half:
         return f"{told}most of the knowledge itself is lost, not only the manner of answering.{recovered}"
     return f"{told}the manner of answering changed more than the knowledge.{recovered}"

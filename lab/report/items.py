@@ -24,6 +24,8 @@ Scored = Callable[[Sequence[Sample], Sequence[Completion]], list[Score]]
 """A score of each of these items."""
 MOST = 50
 """Items a pair of arms."""
+FEW = 10
+"""Items a pair of arms that neither gets right."""
 LONGEST = 600
 """Characters of a text that are shown."""
 
@@ -43,6 +45,13 @@ def require_task(study: Study, folder: Path | None = None) -> Task:
     if task.digest != study.task["digest"]:
         raise LabError(f"{task.folder}: its items are no longer those of the study; name the task's folder with --task")
     return task
+
+
+def described(study: Study, task: Task | None) -> Study:
+    """The study with what its task asks for, which older ones do not say; as it is where the task is not at hand."""
+    if task is not None:
+        study.task.setdefault("instruction", task.instruction)
+    return study
 
 
 def disagreements(
@@ -81,13 +90,20 @@ def disagreements(
         return None
     pairs, shown = {}, set()
     for first, second in combinations(found, 2):
-        ids = [
-            i
+        right = {
+            i: (found[first][i][1] == "correct", found[second][i][1] == "correct")
             for i in found[first]
-            if i in found[second] and (found[first][i][1] == "correct") != (found[second][i][1] == "correct")
-        ]
-        pairs[f"{first}\n{second}"] = {"count": len(ids), "ids": ids[:MOST]}
-        shown.update(ids[:MOST])
+            if i in found[second]
+        }
+        apart = [i for i, (one, other) in right.items() if one != other]
+        neither = [i for i, (one, other) in right.items() if not (one or other)]
+        pairs[f"{first}\n{second}"] = {
+            "count": len(apart),
+            "ids": apart[:MOST],
+            "neither": len(neither),
+            "neither_ids": neither[:FEW],
+        }
+        shown.update(apart[:MOST], neither[:FEW])
     return {
         "validation": max(len(c) for c in found.values()),
         "arms": list(found),

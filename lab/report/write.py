@@ -17,25 +17,33 @@ from markupsafe import Markup
 from lab.decision import RULE, Decision, Settings, verdict
 from lab.measure.evidence import evidence
 from lab.measure.forgetting import HEADLINE
+from lab.measure.winning import gains, in_words
 from lab.report import tables
-from lab.report.charts.base import Looks, page_charts, require_fields, svg
+from lab.report.charts.base import Looks, compiled, page_charts, require_fields, svg
 from lab.report.charts.drops import drop_chart, drop_rows
 from lab.report.charts.lines import line_rows, volumes_shown
-from lab.report.charts.quality import arm_rows, quality_chart
+from lab.report.charts.quality import arm_rows, forgets, quality_chart
 from lab.report.charts.sizes import size_rows
 from lab.report.rendering import script_hashes, template
 from lab.report.words import how_answered
 from lab.study import Study
 
 SCHEMA_FILE = "decision.schema.json"
-SCRIPTS = ("verdict.js", "rows.js", "page.js")
+SCRIPTS = ("verdict.js", "rows.js", "words.js", "page.js")
 """Of the page, in the order in which they need each other."""
 
 
 def view_of(study: Study, decision: Decision) -> dict[str, Any]:
     """Everything that the templates show, as plain values."""
-    lost = tables.lost_of(study)
+    lost, found = tables.lost_of(study), gains(study)
+    first = (
+        decision.chosen or decision.leader or next((s.label for s in decision.standings if s.difference is None), "")
+    )
     return {
+        "standings": list(zip(decision.arms, decision.standings)),
+        "gains": found,
+        "won": {"label": first, "words": words} if (words := in_words(found, first)) else None,
+        "rival": next((a.label for a in decision.arms if a.label != first), ""),
         "study": study,
         "decision": decision,
         "answered": how_answered(study.settings),
@@ -56,7 +64,7 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
         "headline": HEADLINE,
         "plan_seconds": tables.plan_seconds(study),
         "forecasts": tables.forecast_table(study, decision.settings.price_per_hour_usd),
-        "drops": Markup(svg(drop_chart(drop_rows(lost, Looks.of(study))))) if lost else "",
+        "drops": _inline(svg(drop_chart(drop_rows(lost, Looks.of(study))))) if lost else "",
         "charts": [c for c in page_charts() if c.fits(study)],
         "recalls": any(a.recall for a in decision.arms),
         "seconds_machines": sorted({c.machine for c in study.cells if c.machine}),
@@ -79,9 +87,10 @@ def page_data(study: Study, decision: Decision, items: dict[str, Any] | None) ->
     charts = {}
     for chart in page_charts():
         if chart.fits(study):
-            spec = chart.draw(chart.data, looks, tuple(sizes)).to_dict()
+            drawn = chart.draw(chart.data, looks, tuple(sizes))
+            spec = drawn.to_dict()
             require_fields(chart, spec, rows.get(chart.data, ()))
-            charts[chart.name] = {"data": chart.data, "spec": spec}
+            charts[chart.name] = {"data": chart.data, "spec": compiled(drawn) if "hconcat" in spec else spec}
     return {
         "rule": RULE,
         "scenes": [evidence(study, size, rank).as_json() for size in sizes or [None] for rank in ranks],
@@ -97,12 +106,19 @@ def page_data(study: Study, decision: Decision, items: dict[str, Any] | None) ->
         "line_volumes": volumes_shown(100),
         "charts": charts,
         "items": items,
+        "command": study.settings.get("command", ""),
+        "title": study.task["name"],
     }
 
 
 def picture(study: Study, decision: Decision) -> str:
-    """The chart of quality as SVG."""
-    return svg(quality_chart(arm_rows(decision.arms, Looks.of(study), decision.chosen)))
+    """The chart of quality, cost and forgetting as SVG."""
+    return svg(quality_chart(arm_rows(decision.arms, Looks.of(study), decision.chosen), forgets(study)))
+
+
+def _inline(drawing: str) -> Markup:
+    """An SVG within a place that says what there is to see."""
+    return Markup(drawing.replace("<svg ", '<svg aria-hidden="true" ', 1))
 
 
 def page(study: Study, settings: Settings, items: dict[str, Any] | None = None) -> str:
@@ -117,7 +133,7 @@ def page(study: Study, settings: Settings, items: dict[str, Any] | None = None) 
             "scripts": scripts,
             "hashes": script_hashes(scripts),
             "items": items,
-            "picture": Markup(picture(study, decision)),
+            "picture": _inline(picture(study, decision)),
         }
     )
 

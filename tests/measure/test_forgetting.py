@@ -146,3 +146,18 @@ def test_arms_are_found_by_rank_and_unprobed_ones_are_none():
     )
     assert [f.label for f in lost_of(study)] == ["lora r4 at 100", "lora r4 at 400", "lora r16 at 100"]
     assert forgotten(study, "full") is None and forgotten(study, "lora", 25, 4) is None
+
+
+def test_where_nothing_is_lost_nothing_is_said_to_have_changed():
+    """As measured: freely 98 before and 96 after, by choice 78 before and 99 after."""
+    base = {n: probed(n, "c" * r + "w" * (100 - r)) for n, r in (("public_facts", 98), ("facts_by_choice", 78))}
+    after = [probed("public_facts", "c" * 96 + "w" * 4, "lora"), probed("facts_by_choice", "c" * 99 + "w", "lora")]
+    assert (
+        compared(base, after, "lora").manner == "No fact is lost that can be shown, neither asked freely nor by choice."
+    )
+
+
+def test_an_interval_that_holds_both_can_not_tell():
+    """Ten items: freely all lost; by choice 10 before, 7 after, which may be nothing and may be half."""
+    after = [probed("facts_by_choice", "c" * 7 + "w" * 3, "lora"), probed("public_facts", "w" * 10, "lora")]
+    assert "can't be told from so few items" in compared(BASE, after, "lora").manner

@@ -40,7 +40,7 @@ def rich_study() -> Study:
         "command": "lab decide x",
     }
     study.model |= {"parameters": 5, "revision": "r" * 20}
-    study.task |= {"digest": "d" * 20}
+    study.task |= {"digest": "d" * 20, "instruction": "Write the record."}
     study.made |= {"date": "today", "machine": {"name": "m", "dtype": "float32"}, "versions": {"torch": "2"}}
     return study
 
@@ -142,7 +142,7 @@ def rare_studies() -> dict[str, tuple[Study, str]]:
         "one seed, close": "is not shown.",
         "alike": "costs the same within the error of the costs",
         "formless": "but the content is there: rag is right on 0.0 % of the test items, and 61.0 % of its completions",
-        "held": "Of its completions 60.0 % hold the right content.",
+        "held": "Take rag_lora r16",
         "form": "It wins by form, not by knowledge: 99.8 % of the completions of rag hold the right content",
         "elsewhere": "Searched on another machine",
         "unfit": "not evaluable on this base model",

@@ -19,13 +19,21 @@ from lab.report.write import script
 from tests.report.rule import deployed_study, grid, rare_studies, rich_study
 from tests.test_decision import study_of, with_content
 
+NUMBERS = ("difference", "low", "high", "usd", "content")
+"""Of an arm's standing."""
+
+
+def words_of(decision) -> str:
+    """Everything that a verdict says."""
+    return " ".join([decision.sentence, *decision.reasons, *(s.why for s in decision.standings)])
+
 
 class Engine:
     """The page's scripts, but for those that need a page."""
 
     def __init__(self) -> None:
         self.context = MiniRacer()
-        self.context.eval(script("verdict.js") + script("rows.js"))
+        self.context.eval(script("verdict.js") + script("rows.js") + script("words.js"))
         self.call("useRule", RULE)
 
     def call(self, function: str, *values):
@@ -53,7 +61,12 @@ def require_same(engine, shown, settings):
     wanted = verdict(shown, settings)
     got = engine.call("verdict", shown.as_json(), asdict(settings))
     assert said(got) == (wanted.chosen, wanted.sentence, wanted.reasons, wanted.would_change), settings
-    assert got["leader"] == wanted.leader
+    assert got["leader"] == wanted.leader and engine.call("toneOf", got) == wanted.tone
+    for mine, row in zip(got["standings"], wanted.standings, strict=True):
+        assert (mine["label"], mine["why"]) == (row.label, row.why), settings
+        numbers = [getattr(row, n) for n in NUMBERS]
+        assert [mine[n] is None for n in NUMBERS] == [n is None for n in numbers]
+        assert [mine[n] for n in NUMBERS if mine[n] is not None] == pytest.approx([n for n in numbers if n is not None])
     for mine, arm in zip(got["arms"], wanted.arms, strict=True):
         money = [mine[k] for k in ("monthly_usd", "making_usd", "updates_usd", "requests_usd", "people_usd")]
         wanted_money = [arm.monthly_usd, arm.making_usd, arm.updates_usd, arm.requests_usd, arm.people_usd]
@@ -80,7 +93,7 @@ def test_verdicts_are_those_of_python_over_the_sliders_range(engine):
 def test_the_other_branches_are_the_same_too(engine, name):
     study, says = rare_studies()[name]
     wanted = require_same(engine, evidence(study), Settings(margin=0.123, monthly_requests=12345))
-    assert says in " ".join([wanted.sentence, *wanted.reasons])
+    assert says in words_of(wanted)
 
 
 @pytest.mark.parametrize("margin", (0.02, 0.123))
@@ -90,13 +103,13 @@ def test_content_is_told_beside_few_items_too(engine, margin):
     wanted = require_same(engine, evidence(study), Settings(margin=margin))
     assert wanted.sentence.startswith("Undecided") == (margin < 0.1)
     told = {0.02: "70.0 % of the completions of rag hold", 0.123: "and 70.0 % of its completions hold"}[margin]
-    assert f"{told} the right content" in " ".join([wanted.sentence, *wanted.reasons]) and not wanted.chosen
+    assert f"{told} the right content" in words_of(wanted) and not wanted.chosen
 
 
 def test_an_arm_of_no_use_is_passed_over_in_both(engine):
     rare = study_of({"zero_shot": ["w" * 20], "rag": ["c" * 3 + "w" * 17]}, {"zero_shot": {"seconds": 0.001}})
     wanted = require_same(engine, evidence(rare), Settings(margin=0.3))
-    assert wanted.chosen == "rag" and "right too seldom to be of use" in " ".join(wanted.reasons)
+    assert wanted.chosen == "rag" and [s.why for s in wanted.standings] == ["taken", "right too seldom to be used"]
 
 
 def test_prices_by_arm_are_the_same_too(engine):
@@ -157,3 +170,20 @@ def test_the_rule_has_no_constant_of_its_own():
     even = engine.call("breakEven", arms[0], arms[1], asdict(Settings()))
     assert even["volume"] is None or even["high"] == pytest.approx(even["volume"], rel=1e-6)
     assert math.isfinite(RULE["z"])
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "marked"),
+    [
+        ("open on Friday", "open on Monday", ["Friday"]),
+        ("the lamp is broken", "lamp broken", ["the", "is"]),
+        ("alike", "alike", []),
+        ("", "something", []),
+        ("two  spaces\nand lines", "two spaces and lines", []),
+        ("word " * 300, "other " * 300, []),
+    ],
+)
+def test_what_differs_is_marked_and_nothing_is_lost(engine, text, wanted, marked):
+    pieces = engine.call("differences", text, wanted)
+    assert "".join(piece for piece, _ in pieces) == text
+    assert [piece.strip() for piece, other in pieces if other] == marked

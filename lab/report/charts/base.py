@@ -178,12 +178,32 @@ def require_fields(chart: PageChart, spec: dict[str, Any], rows: Iterable[dict[s
         )
 
 
-def svg(chart: alt.LayerChart | alt.FacetChart, width: int = 640) -> str:
-    """The chart as an SVG file on white, for Markdown and for pages without script;
-    a faceted one keeps its panels' own width."""
+LABELS = "(containerSize()[0] < 560 ? 190 : 260)"
+"""Pixels beside the panels: the arms' names, the numbers behind the marks, and what stands between."""
+
+
+def compiled(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """The chart as a Vega drawing; panels side by side share the width of the place where it stands."""
     import vl_convert
 
-    sized = chart if isinstance(chart, alt.FacetChart) else chart.properties(width=width)
+    drawing = vl_convert.vegalite_to_vega(chart.to_dict())
+    widths = {s["name"]: s["value"] for s in drawing.get("signals", []) if re.fullmatch(r"concat_\d+_width", s["name"])}
+    for signal in drawing.get("signals", []):
+        if signal["name"] in widths:
+            share = widths[signal["name"]] / sum(widths.values())
+            wide = f"isFinite(containerSize()[0]) ? max(48, (containerSize()[0] - {LABELS}) * {share:.3f})"
+            signal["init"] = f"{wide} : {signal.pop('value')}"
+            signal["on"] = [{"events": "window:resize", "update": signal["init"]}]
+    # Without a background of its own it takes the page's, light or dark.
+    return {k: v for k, v in drawing.items() if k != "background"}
+
+
+def svg(chart: alt.LayerChart | alt.FacetChart | alt.HConcatChart, width: int = 640) -> str:
+    """The chart as an SVG file on white, for Markdown and for pages without script;
+    panels of one keep their own width."""
+    import vl_convert
+
+    sized = chart if isinstance(chart, alt.FacetChart | alt.HConcatChart) else chart.properties(width=width)
     spec = json.dumps(sized.configure(background="white").to_dict())
     # A control character is none in XML, and ends the converter with the whole process.
     return vl_convert.vegalite_to_svg(re.sub(r"(?<!\\)\\u00[01][0-9a-f]", "\N{REPLACEMENT CHARACTER}", spec))

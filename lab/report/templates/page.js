@@ -32,6 +32,12 @@ function settingsNow() {
 function place() {
   return { size: study.sizes.length ? study.sizes[Number(byId("size").value)] : null, rank: study.ranks.length > 1 ? study.ranks[Number(byId("rank").value)] : null };
 }
+function settingsInWords(settings, where) {
+  const prices = settings.hosting === "api" ? "an API's token prices" : `${settings.price_per_hour_usd} USD a machine hour (${settings.hosting})`;
+  const limits = [settings.latency_limit_seconds === null ? "" : `at most ${settings.latency_limit_seconds} s a request`, settings.forgetting_limit === null ? "" : `at most ${points(settings.forgetting_limit)} forgotten`].filter(Boolean);
+  return `At ${where.size === null ? "no" : whole(where.size)} labelled examples, ${where.rank === null ? "ranks chosen on validation" : "rank " + where.rank}, ${whole(settings.monthly_requests)} requests a month, a margin of ${points(settings.margin)}, ${prices}, `
+    + `${settings.months} months in use${limits.length ? ", " + limits.join(", ") : ""}.`;
+}
 function sceneAt({ size, rank }) { return study.scenes.find((s) => s.size === size && s.rank === rank); }
 function money(usd) { return usd >= 100 ? whole(usd) : String(Number(usd.toPrecision(3))); }
 
@@ -44,7 +50,15 @@ function update() {
   byId("requests-value").textContent = whole(settings.monthly_requests) + " a month";
   byId("margin-value").textContent = points(settings.margin);
   byId("sentence").textContent = decision.sentence;
-  fill(byId("reasons"), [...decision.reasons, ...decision.would_change.map((c) => "What would change it: " + c)].map((text) => make("li", text)));
+  byId("bar").className = "bar " + toneOf(decision);
+  byId("settings-line").textContent = settingsInWords(settings, where);
+  fill(byId("reasons"), decision.reasons.map((text) => make("li", text)));
+  fill(byId("changes"), decision.would_change.map((text) => make("p", "What would change it: " + text)));
+  fill(byId("standings"), decision.standings.map((s, n) => {
+    const arm = decision.arms[n], tr = row([s.label, percent(arm.accuracy), gap(s), money(arm.monthly_usd), s.content === null ? "" : percent(s.content)], s.label === decision.chosen);
+    tr.append(make("td", s.why, "text"));
+    return tr;
+  }));
   fill(byId("notes"), shown.notes.map((text) => make("li", text)));
   fill(byId("arms"), decision.arms.map((a) => row([
     a.label, percent(a.accuracy), `${percent(a.low)} to ${percent(a.high)}${a.dropped ? ", left the race" : a.one_seed ? ", one seed" : ""}`, ...study.parts.map((p) => (p in a.parts ? percent(a.parts[p]) : "")),
@@ -82,10 +96,15 @@ async function draw() {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
   const ink = dark ? "#ececec" : "#1c1c1c", line = dark ? "#3a3d42" : "#d9d9d9";
   const text = { labelColor: ink, titleColor: ink };
-  const config = { background: "transparent", axis: { ...text, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontWeight: "normal" }, legend: { ...text, labelFontSize: 12 }, text: { fill: ink }, view: { stroke: line } };
+  const config = { background: "transparent", axis: { ...text, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontWeight: "normal" }, legend: { ...text, labelFontSize: 12 }, text: { fill: ink }, view: { stroke: line }, style: { cell: { stroke: line } } };
   for (const [name, chart] of Object.entries(study.charts)) {
-    const datasets = { [chart.data]: rowsOf(name, chart.data) };
-    views[name] = (await vegaEmbed(byId("chart-" + name), { ...chart.spec, datasets }, { ast: true, actions: false, renderer: "svg", config })).view;
+    const rows = rowsOf(name, chart.data), spec = structuredClone(chart.spec);
+    // Panels side by side come as a Vega drawing, whose data sets are a list.
+    if (Array.isArray(spec.data)) spec.data.find((d) => d.name === chart.data).values = rows;
+    else spec.datasets = { [chart.data]: rows };
+    views[name] = (await vegaEmbed(byId("chart-" + name), spec, { ast: true, actions: false, renderer: "svg", config })).view;
+    // What there is to see is said by the chart's place, and the numbers stand in a table.
+    byId("chart-" + name).querySelector("svg").setAttribute("aria-hidden", "true");
   }
 }
 
@@ -93,18 +112,62 @@ function listItems() {
   const items = study.items;
   if (!items) return;
   const first = byId("first-arm").value, second = byId("second-arm").value;
-  const ids = items.pairs[first + "\n" + second] ?? items.pairs[second + "\n" + first];
-  byId("items-count").textContent = first === second ? "Choose two different arms." : `${ids.count} of ${items.validation} validation items are right with one arm only${ids.count > ids.ids.length ? `; the first ${ids.ids.length} are shown` : ""}.`;
-  fill(byId("items"), first === second ? [] : ids.ids.map((id) => {
-    const box = make("section", undefined, "item"), task = items.texts[id];
-    box.append(make("p", task.input, "input"), make("p", "wanted: " + task.target, "soft"));
-    for (const arm of [first, second]) {
-      const [text, outcome] = items.completions[arm][id];
-      box.append(make("p", `${outcome === "correct" ? "✓" : "✗"} ${arm} (${outcome}): ${text}`, outcome === "correct" ? "right" : "wrong"));
-    }
-    return box;
+  const pair = items.pairs[first + "\n" + second] ?? items.pairs[second + "\n" + first];
+  if (!pair) {
+    byId("items-count").textContent = "Choose two different arms.";
+    fill(byId("items"), []);
+    return;
+  }
+  byId("items-count").textContent = `${pair.count} of ${items.validation} validation items are right with one arm only${pair.count > pair.ids.length ? `; the first ${pair.ids.length} are shown` : ""}.`;
+  const right = (arm, id) => items.completions[arm][id][1] === "correct";
+  const kinds = [[`Only ${first} is right`, pair.ids.filter((id) => right(first, id))], [`Only ${second} is right`, pair.ids.filter((id) => right(second, id))], ["Neither is right", pair.neither_ids ?? []]];
+  fill(byId("items"), kinds.map(([heading, ids]) => {
+    const column = make("section");
+    column.append(make("h3", `${heading} (${heading.startsWith("Neither") ? pair.neither ?? 0 : ids.length})`), ...(ids.length ? ids.map((id) => example(items, id, [first, second])) : [make("p", "none", "soft")]));
+    return column;
   }));
 }
+function example(items, id, arms) {
+  const box = make("section", undefined, "item"), task = items.texts[id];
+  box.append(make("p", task.input, "input"), make("p", "wanted: " + task.target, "soft"));
+  for (const arm of arms) {
+    const [text, outcome] = items.completions[arm][id], right = outcome === "correct", line = make("p", `${right ? "✓" : "✗"} ${arm} (${outcome}): `, right ? "right" : "wrong");
+    for (const [piece, other] of right ? [[text, false]] : differences(text, task.target)) line.append(make(other ? "mark" : "span", piece));
+    box.append(line);
+  }
+  return box;
+}
+
+// A section of the appendix opens by its heading; its charts keep their width while it is closed.
+function setOpen(section, open) {
+  section.classList.toggle("open", open);
+  section.querySelector("button").setAttribute("aria-expanded", String(open));
+}
+function openAsked() {
+  const asked = document.querySelector(".more" + (location.hash.length > 1 ? "#" + CSS.escape(location.hash.slice(1)) : ":not(*)"));
+  if (asked) { setOpen(asked, true); asked.scrollIntoView(); }
+}
+document.querySelectorAll(".more").forEach((section) => {
+  setOpen(section, false);
+  section.querySelector("button").addEventListener("click", () => setOpen(section, !section.classList.contains("open")));
+});
+addEventListener("hashchange", openAsked);
+
+async function copyDecision() {
+  const { settings, where, decision } = window.labDecision, button = byId("copy");
+  const text = asMarkdown(study.title, decision, settingsInWords(settings, where), study.command);
+  try { await navigator.clipboard.writeText(text); } catch {
+    // Without a clipboard (an insecure address) a selection is copied.
+    const area = make("textarea", text);
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy as Markdown"; }, 2000);
+}
+byId("copy").addEventListener("click", copyDecision);
 
 document.querySelectorAll(".controls input, .controls select").forEach((input) => input.addEventListener("input", update));
 if (study.items) ["first-arm", "second-arm"].forEach((id) => byId(id).addEventListener("change", listItems));
@@ -112,4 +175,4 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 document.documentElement.classList.add("live");
 update();
 listItems();
-draw();
+draw().then(openAsked);

@@ -3,7 +3,8 @@
 
 function armRows(decision, looks) {
   return decision.arms.map((a, n) => ({
-    ...a, ...looks[a.name], arm: a.label + (a.label === decision.chosen ? " (chosen)" : ""), order: n,
+    ...a, ...looks[a.name], arm: a.label + (a.label === decision.chosen ? " (chosen)" : ""), taken: a.label === decision.chosen, order: n,
+    forgetting: a.forgetting === null ? null : 100 * a.forgetting, forgetting_low: 100 * a.forgetting_low, forgetting_high: 100 * a.forgetting_high,
     accuracy: 100 * a.accuracy, low: 100 * a.low, high: 100 * a.high, content: a.content === null ? null : 100 * a.content, text: percent(a.accuracy) }));
 }
 

@@ -30,9 +30,16 @@ class Bounds {
     const found = this.pairs.get(first.label + "\n" + second.label);
     return found ? [found, 1] : [this.pairs.get(second.label + "\n" + first.label), -1];
   }
-  noWorse(first, second) {
+  // How much the first may lose against the second, by its one-sided bound.
+  lost(first, second) {
     const [p, sign] = this.pair(first, second);
-    return sign * p.difference - p.half_widths[this.level - 1] > -this.margin;
+    return p.half_widths[this.level - 1] - sign * p.difference;
+  }
+  noWorse(first, second) { return this.lost(first, second) < this.margin; }
+  // The margin above which an arm is shown to be no worse than every other one of these.
+  marginNeeded(arm, others) {
+    const lost = others.filter((b) => b !== arm).map((b) => this.lost(arm, b));
+    return lost.length ? Math.max(...lost) : 0;
   }
   // Chance that after a plan some arm is shown to be no worse than every other.
   settles(eligible, plan) {
@@ -47,15 +54,12 @@ class Bounds {
     });
     return settled.length / rule.draws.length;
   }
-  inWords(first, second) {
-    const [p, sign] = this.pair(first, second), low = sign > 0 ? p.low : -p.high, high = sign > 0 ? p.high : -p.low;
-    return `${first.label} is ${points(Math.abs(p.difference))} ${sign * p.difference >= 0 ? "better" : "worse"} than ${second.label} (95 % interval ${signed(low)} to ${signed(high)})`;
+  // First minus second with its 95 % interval.
+  against(first, second) {
+    const [p, sign] = this.pair(first, second);
+    return { difference: sign * p.difference, low: sign > 0 ? p.low : -p.high, high: sign > 0 ? p.high : -p.low };
   }
-  // Of the second, against the first: how many right answers fewer or more; empty where they differ by less than one.
-  answers(first, second, requests) {
-    const [p, sign] = this.pair(first, second), lost = sign * p.difference * requests;
-    return Math.abs(lost) < 1 ? "" : ` and gives ${whole(Math.abs(lost))} ${lost > 0 ? "fewer" : "more"} right answers of ${whole(requests)}`;
-  }
+  isOneSeed(first, second) { return this.pair(first, second)[0].one_seed; }
 }
 
 // The arithmetic of lab/measure/cost.py.
@@ -138,22 +142,25 @@ function most(arms, value) { return arms.reduce((a, b) => (value(b) > value(a) ?
 function verdict(shown, settings) {
   const measured = shown.arms.map((a) => result(a, settings));
   const arms = [...measured].sort((a, b) => b.accuracy - a.accuracy);
-  const decision = (chosen, sentence, reasons, would_change, leader = "") =>
-    ({ chosen, sentence, reasons, would_change, arms, provisional: shown.provisional, leader });
+  const decision = (chosen, sentence, reasons, would_change, standings = [], leader = "") =>
+    ({ chosen, sentence, reasons, would_change, arms, provisional: shown.provisional, standings, leader });
   if (shown.unfinished) return decision("", `The run is not finished: ${shown.unfinished}.`, ["Run the same lab decide command again: it goes on where it stopped."], []);
   const eligible = measured.filter((a) => !a.excluded);
-  if (!eligible.length) return decision("", "No arm lies within the limits.", leftOut(arms), ["Other limits."]);
-  const highest = Math.max(...eligible.map((a) => a.high));
-  if (highest < rule.useless) return decision("", ...useless(arms));
   const bounds = new Bounds(shown, settings, eligible.length + arms.filter((a) => a.dropped).length);
   const tokens = (a) => a.prompt_tokens + a.completion_tokens, comparable = isComparable(arms, settings);
   const ordered = [...eligible].sort((a, b) => (comparable ? a.monthly_usd - b.monthly_usd : 0) || tokens(a) - tokens(b));
+  const rows = (reference, role, useful = []) => standingsOf(arms, reference, role, bounds, ordered, useful, comparable, settings);
+  const ofNoUse = () => decision("", ...useless(arms), rows(...closest(arms)));
+  if (!eligible.length) return decision("", "No arm lies within the limits.", leftOut(arms), ["Other limits."], rows(arms[0], ""));
+  const highest = Math.max(...eligible.map((a) => a.high));
+  if (highest < rule.useless) return ofNoUse();
   const closeEnough = ordered.filter((a) => eligible.every((b) => b === a || bounds.noWorse(a, b)));
   const useful = closeEnough.filter(ofUse), oneSeed = eligible.filter((a) => a.one_seed);
-  if (closeEnough.length && !useful.length) return decision("", ...useless(arms));
-  if (!useful.length && !oneSeed.length) return decision("", ...undecided(eligible, arms, bounds, settings));
+  const best = most(eligible, (a) => a.accuracy);
+  if (closeEnough.length && !useful.length) return ofNoUse();
+  if (!useful.length && !oneSeed.length) return decision("", ...undecided(eligible, arms, bounds, settings), rows(best, "ahead"));
   const alike = useful.filter((a, place) => (comparable ? costsAlike(useful[0], a, settings) : place === 0));
-  const best = most(eligible, (a) => a.accuracy), chosen = alike.length ? most(alike, (a) => a.accuracy) : best;
+  const chosen = alike.length ? most(alike, (a) => a.accuracy) : best;
   let sentence = `right on ${percent(chosen.accuracy)} of the test items (${percent(chosen.low)} to ${percent(chosen.high)})`;
   if (eligible.length === 1 && arms.some((a) => a.dropped)) sentence += `; every other arm was shown to be more than ${points(settings.margin)} worse and left the race.`;
   else if (eligible.length === 1) sentence += ", the only arm within the limits.";
@@ -163,9 +170,59 @@ function verdict(shown, settings) {
   else sentence += `, the cheapest arm, and no other is better by more than ${points(settings.margin)}.`;
   sentence += answersLost(chosen, best, settings, comparable);
   if (highest < rule.poor) sentence += ` But none does the task well: the best is right on ${percent(best.accuracy)}.`;
-  const reasons = reasonsFor(chosen, ordered, useful, arms, bounds, settings, comparable);
-  if (oneSeed.length) return decision("", `${chosen.label} leads, with one seed, which is no verdict: ${sentence}`, reasons, [confirm(oneSeed)], chosen.label);
-  return decision(chosen.label, `Take ${chosen.label}: ${sentence}`, reasons, wouldChange(chosen, eligible, bounds, settings, comparable));
+  const reasons = factsOf(chosen, arms, settings, comparable);
+  if (oneSeed.length) return decision("", `${chosen.label} leads, with one seed, which is no verdict: ${sentence}`, reasons, [confirm(oneSeed)], rows(chosen, "leads", useful), chosen.label);
+  const changes = [...wouldChange(chosen, eligible, bounds, settings, comparable), otherMargin(chosen, ordered, bounds)];
+  return decision(chosen.label, `Take ${chosen.label}: ${sentence}`, reasons, changes, rows(chosen, "taken", useful));
+}
+
+// lab/measure/standing.py: how each arm stands beside the one of reference, and why it is not taken.
+function standingsOf(arms, reference, role, bounds, ordered, useful, comparable, settings) {
+  const words = { cheaper: comparable ? "cheaper" : "fewer tokens", dearer: comparable ? "dearer" : "more tokens" };
+  return arms.map((arm) => {
+    const itself = arm === reference, { difference, low, high } = itself ? { difference: null, low: null, high: null } : bounds.against(arm, reference);
+    return { label: arm.label, difference, low, high, usd: itself || !comparable ? null : arm.monthly_usd - reference.monthly_usd, content: failsByForm(arm) ? arm.content : null,
+      why: rule.why[whyNot(arm, reference, role, bounds, ordered, useful, settings)].replace(/\{(\w+)\}/g, (_, word) => words[word]) };
+  });
+}
+function whyNot(arm, reference, role, bounds, ordered, useful, settings) {
+  if (arm.excluded) return limitOf(arm, settings);
+  if (arm === reference) return role;
+  const { difference, high } = bounds.against(arm, reference), clearly = high < -settings.margin, place = ordered.indexOf(arm) - ordered.indexOf(reference);
+  if (failsByForm(arm) && arm.content >= (reference.content ?? reference.accuracy) - settings.margin) return "form";
+  if (role === "best" || role === "form") return "seldom";
+  if (role === "ahead") return !bounds.noWorse(reference, arm) ? "open" : clearly ? "worse" : "no_better";
+  if (bounds.isOneSeed(arm, reference) && difference < 0) return "behind";
+  if (place < 0 && useful.includes(arm) && useful.includes(reference)) return "alike";
+  if (place < 0) return clearly ? "cheap_worse" : ofUse(arm) ? "cheap_maybe" : "seldom";
+  return clearly ? "dear_worse" : difference > 0 ? "dear_better" : "dear";
+}
+function limitOf(arm, settings) {
+  if (arm.unfit || arm.dropped) return arm.unfit ? "unfit" : "dropped";
+  if (settings.latency_limit_seconds !== null && arm.latency_seconds > settings.latency_limit_seconds) return "latency";
+  return arm.forgetting === null ? "unknown" : "forgets";
+}
+// Good: an arm that does the task is taken; weak: one that does not do it well; open: none is.
+function toneOf(decision) {
+  const taken = decision.arms.find((a) => a.label === decision.chosen);
+  return taken === undefined ? "open" : taken.accuracy >= rule.poor ? "good" : "weak";
+}
+
+// The smallest margin that would take one of these arms; empty without any.
+function widerMargin(arms, eligible, bounds) {
+  if (!arms.length) return [];
+  const needed = (a) => bounds.marginNeeded(a, eligible), nearest = arms.reduce((a, b) => (needed(b) < needed(a) ? b : a));
+  return [needed(nearest) > rule.far ? `No margin within reach takes another arm: ${nearest.label}, the nearest, needs ${points(needed(nearest))}.` : `A margin above ${points(needed(nearest))} would take ${nearest.label}.`];
+}
+function otherMargin(chosen, ordered, bounds) {
+  const wider = widerMargin(ordered.slice(0, ordered.indexOf(chosen)).filter(ofUse), ordered, bounds), least = bounds.marginNeeded(chosen, ordered);
+  if (wider.length) return wider[0];
+  return least > 0 ? `A margin below ${points(least)} would no longer take it.` : "No other margin: no cheaper arm is of use, and none may be better.";
+}
+// Where no arm is of use: the one that comes closest, and whether it is the form that it lacks.
+function closest(arms) {
+  const within = arms.filter((a) => !a.excluded), formless = within.filter(failsByForm);
+  return formless.length ? [most(formless, (a) => a.content), "form"] : [within[0], "best"];
 }
 
 // What would make a verdict of a leader.
@@ -207,7 +264,7 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 function undecided(eligible, arms, bounds, settings) {
   const best = most(eligible, (a) => a.accuracy);
   const close = eligible.filter((b) => b !== best && !bounds.noWorse(best, b));
-  const reasons = close.map((b) => bounds.inWords(best, b) + `; a loss of more than ${points(settings.margin)} can't be ruled out`).concat(eligible.filter(failsByForm).map(heldBackByForm), leftOut(arms));
+  const reasons = [...eligible.filter(failsByForm).map(heldBackByForm), ...leftOut(arms)];
   const ways = waysToSettle(eligible, bounds, settings), likely = ways.filter((w) => w.chance >= rule.enough);
   let more, change;
   if (likely.length) {
@@ -218,7 +275,7 @@ function undecided(eligible, arms, bounds, settings) {
     more = `even ${likeliest.words} would settle it only ${likeliest.likely}`;
     change = [`${capital(more)} (${likeliest.cost}): the arms lie too close to tell apart.`];
   }
-  change.push(`A margin above ${points(settings.margin)} would accept more arms.`);
+  change.push(...widerMargin(eligible.filter(ofUse), eligible, bounds));
   return [`Undecided between ${[best, ...close].map((a) => a.label).join(" and ")}: ${more}.`, reasons, change];
 }
 
@@ -250,24 +307,9 @@ function formAlone(chosen, arms, margin) {
 
 const leftOut = (arms) => arms.filter((a) => a.excluded).map((a) => `${a.label}: ${a.excluded}.`);
 
-// Why each other arm is not taken: what it costs, and what it would lose.
-function reasonsFor(chosen, ordered, useful, arms, bounds, settings, comparable) {
-  const reasons = [], ofForm = formAlone(chosen, arms, settings.margin);
-  ordered.forEach((other, place) => {
-    if (other === chosen) return;
-    const told = ofForm.some((text) => text.includes(`completions of ${other.label} hold`)) || !failsByForm(other);
-    const held = told ? "" : ` Of its completions ${percent(other.content)} hold the right content.`;
-    const saved = chosen.monthly_usd - other.monthly_usd;
-    if (place < ordered.indexOf(chosen) && useful.includes(chosen) && useful.includes(other))
-      reasons.push(`${bounds.inWords(chosen, other)}; it costs the same within the error of the costs.${held}`);
-    else if (place < ordered.indexOf(chosen)) {
-      const above = ordered.filter((b) => b !== other && !bounds.noWorse(other, b));
-      const but = above.length ? `may be more than ${points(settings.margin)} worse than ${most(above, (b) => b.accuracy).label}` : "is right too seldom to be of use";
-      reasons.push(`${bounds.inWords(chosen, other)}; it is cheaper${comparable ? ` by ${usd(saved)} a month` : ""}, but ${but}.${held}`);
-    } else if (comparable) reasons.push(`${bounds.inWords(chosen, other)}; it costs ${usd(-saved)} more a month${bounds.answers(chosen, other, settings.monthly_requests)}.${held}`);
-    else reasons.push(`${bounds.inWords(chosen, other)}; it costs more.${held}`);
-  });
-  reasons.push(...ofForm, ...leftOut(arms));
+// What the rows of the arms do not say: form and knowledge, limits, machines, other models.
+function factsOf(chosen, arms, settings, comparable) {
+  const reasons = [...formAlone(chosen, arms, settings.margin), ...leftOut(arms)];
   const elsewhere = arms.filter((a) => a.elsewhere_seconds > 0).map((a) => `${a.label} ${a.elsewhere_seconds.toFixed(0)} s`);
   if (elsewhere.length) reasons.push(`Searched on another machine, and so not in the fixed cost: ${elsewhere.join(", ")}.`);
   if (!comparable) reasons.push("Seconds come from several machines and are not compared; tokens a request stand in for cost.");

@@ -1,0 +1,32 @@
+// Texts of the page: what differs between two of them, and the decision as Markdown.
+"use strict";
+
+// Words and the spaces behind them.
+const wordsOf = (text) => text.match(/\s*\S+|\s+$/g) ?? [];
+// Pieces of `text` as [piece, stands not in `wanted`], by the longest common run of words; whole where both are long.
+function differences(text, wanted) {
+  const a = wordsOf(text), b = wordsOf(wanted), same = (x, y) => x.trim() === y.trim();
+  if (a.length * b.length > 40000) return [[text, false]];
+  const common = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
+  for (let i = a.length - 1; i >= 0; i--)
+    for (let j = b.length - 1; j >= 0; j--) common[i][j] = same(a[i], b[j]) ? common[i + 1][j + 1] + 1 : Math.max(common[i + 1][j], common[i][j + 1]);
+  const pieces = [];
+  const add = (word, other) => (pieces.length && pieces[pieces.length - 1][1] === other ? (pieces[pieces.length - 1][0] += word) : pieces.push([word, other]));
+  let i = 0, j = 0;
+  while (i < a.length) {
+    if (j < b.length && same(a[i], b[j])) { add(a[i++], false); j++; }
+    else if (j < b.length && common[i][j + 1] >= common[i + 1][j]) j++;
+    else add(a[i++], true);
+  }
+  return pieces;
+}
+
+// A cell of a Markdown table.
+const cell = (text) => String(text).replaceAll("|", "\\|").replaceAll("\n", " ").replaceAll("<", "&lt;");
+function gap(row) { return row.difference === null ? "" : `${signed(row.difference)} (${signed(row.low)} to ${signed(row.high)})`; }
+function asMarkdown(title, decision, settingsLine, command) {
+  const lines = [`## ${cell(title)}: decision`, "", `**${cell(decision.sentence)}**`, "", ...decision.would_change.map((c) => `- What would change it: ${cell(c)}`), "",
+    "| arm | right | difference, points (95 %) | USD a month | why not taken |", "|---|---|---|---|---|"];
+  decision.standings.forEach((s, n) => lines.push(`| ${cell(s.label)} | ${percent(decision.arms[n].accuracy)} | ${gap(s)} | ${Number(decision.arms[n].monthly_usd.toPrecision(3))} | ${s.why} |`));
+  return [...lines, "", ...decision.reasons.map((r) => `- ${cell(r)}`), "", settingsLine, ...(command ? ["", `\`${command}\``] : [])].join("\n") + "\n";
+}
