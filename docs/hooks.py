@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,8 @@ BESIDE = (
 """Files outside ``docs/`` that the site holds, each at its path in the repository."""
 MARKUP = re.compile(r"`[^`]*`|([*<])")
 """What Markdown would take for its own; group 1 is set outside of code."""
+KEPT = "\b\n"
+"""What a paragraph begins with whose lines a terminal keeps as they are."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -53,6 +54,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return markdown.replace("](../", "](")
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Docstrings announce code with ``::``, which Markdown would show as it stands."""
+    return html.replace("::</p>", ":</p>") if page.file.src_uri == "api.md" else html
+
+
 def commands() -> str:
     """Every command of the typer app, its groups' included."""
     return "\n\n".join(text for path, command in walk(typer.main.get_command(app)) for text in _command(path, command))
@@ -71,15 +77,14 @@ def _command(path: str, command: Any) -> Iterator[str]:
     yield f"## {path}"
     yield _plain(command.help)
     yield f"```\n{command.get_usage(context).removeprefix('Usage: ')}\n```"
-    shown = [p for p in command.params if not p.hidden]
-    for is_option, group in groupby(sorted(shown, key=_is_option), key=_is_option):
-        panels: dict[str, list[Any]] = {}
-        for parameter in group:
-            panel = parameter.rich_help_panel or ("Options" if is_option else "Arguments")
+    panels: dict[str, list[Any]] = {}
+    for parameter in sorted(command.params, key=_is_option):
+        if not parameter.hidden:
+            panel = parameter.rich_help_panel or ("Options" if _is_option(parameter) else "Arguments")
             panels.setdefault(panel, []).append(parameter)
-        for panel, parameters in panels.items():
-            rows = [_row(p, context) for p in parameters]
-            yield "\n".join([f"| {panel} | | default |", "|---|---|---|", *rows])
+    for panel, parameters in panels.items():
+        rows = [_row(p, context) for p in parameters]
+        yield "\n".join([f"| {panel} | | default |", "|---|---|---|", *rows])
     if command.epilog:
         yield _plain(command.epilog)
 
@@ -103,8 +108,13 @@ def _default(parameter: Any) -> str:
 
 
 def _plain(text: str | None) -> str:
-    """Text of a terminal as Markdown: its paragraphs stay, its stars and brackets are no markup."""
-    return MARKUP.sub(lambda found: f"\\{found[0]}" if found[1] else found[0], text or "").strip()
+    """Text of a terminal as Markdown: its stars and brackets are no markup."""
+    return "\n\n".join(
+        f"```\n{part.removeprefix(KEPT)}\n```"
+        if part.startswith(KEPT)
+        else MARKUP.sub(lambda found: f"\\{found[0]}" if found[1] else found[0], part)
+        for part in (text or "").strip("\n").split("\n\n")
+    )
 
 
 def _cell(text: str) -> str:

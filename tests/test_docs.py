@@ -85,6 +85,12 @@ def test_the_site_asks_no_other_host(site):
         assert not IN_STYLE.search(style.read_text(encoding="utf-8")), style
 
 
+def test_every_public_name_stands_in_the_python_page(site):
+    page = (site / "api/index.html").read_text(encoding="utf-8")
+    for name in pytest.importorskip("lab.api").__all__:
+        assert f'id="lab.api.{name}"' in page, name
+
+
 @pytest.mark.parametrize(
     "loads",
     [
