@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow gpu-check lint format clean
+.PHONY: install demo test test-slow docs gpu-check lint format clean
 
 install: $(STAMP)
 
@@ -22,23 +22,28 @@ demo: install
 	@echo "This was nano, the lab's calibration weight. A real model: . $(BIN)/activate; lab get smollm2-135m minilm; lab decide datasets/handbook --model smollm2-135m --embedder minilm --sizes 100 --items 100"
 
 test: install
-	$(BIN)/ruff check lab tests notebooks reports
-	$(BIN)/ruff format --check --quiet lab tests notebooks reports || { echo "make format writes the house's layout"; exit 1; }
+	$(BIN)/ruff check lab tests notebooks reports docs
+	$(BIN)/ruff format --check --quiet lab tests notebooks reports docs || { echo "make format writes the house's layout"; exit 1; }
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow"
+
+# make test builds the site as well (tests/test_docs.py); a link that leads nowhere ends either.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The site is in site/. To read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 # On a machine with a GPU; its own packages where the project's environment is not there: make gpu-check OUT=FOLDER
 gpu-check:
 	PYTHONPATH=. $(or $(wildcard $(BIN)/python),$(PYTHON)) reports/gpu/check.py $(or $(OUT),lab-reports/gpu)
 
 lint: install
-	$(BIN)/ruff check lab tests notebooks reports
+	$(BIN)/ruff check lab tests notebooks reports docs
 
 format: install
-	$(BIN)/ruff check --fix --select I lab tests notebooks reports
-	$(BIN)/ruff format lab tests notebooks reports
+	$(BIN)/ruff check --fix --select I lab tests notebooks reports docs
+	$(BIN)/ruff format lab tests notebooks reports docs
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build site *.egg-info
