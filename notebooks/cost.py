@@ -15,7 +15,7 @@ with app.setup(hide_code=True):
     import marimo as mo
 
     from lab.decision import Settings, comparable, verdict
-    from lab.live import views
+    from lab.live import address, verdicts, views
     from lab.live.charts import live
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf
@@ -34,9 +34,9 @@ with app.setup(hide_code=True):
 
 
 @app.cell(hide_code=True)
-def _():
+def _(shown_now):
     mo.md(f"""
-    {navigation("cost")}
+    {navigation("cost", shown_now)}
 
     # What does it cost?
 
@@ -48,11 +48,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    store = Store()
-    shelf = Shelf.read(store)
-    names = {f"{task} · {model}": (task, model) for task, model in shelf.names()}
-    mo.stop(not names, mo.callout(mo.md("No study yet. Run one in *Decide*."), kind="info"))
-    pick = mo.ui.dropdown(names, value=next(iter(names)), label="Study")
+    shelf, parameters = Shelf.read(Store()), address.asked()
+    mo.stop(not shelf.names(), mo.callout(mo.md("No study yet. Run one in *Decide*."), kind="info"))
+    pick = views.study_picker(shelf, parameters, shelf.names())
     prices = {p.name: p for p in read_prices()}
     named = mo.ui.dropdown(
         {"my own numbers below": "", **{p.words: p.name for p in prices.values()}},
@@ -61,11 +59,11 @@ def _():
         full_width=True,
     )
     mo.hstack([pick, named], widths=[1, 2], gap=2)
-    return named, pick, prices, shelf
+    return named, parameters, pick, prices, shelf
 
 
 @app.cell(hide_code=True)
-def _(named, prices):
+def _(named, parameters, prices):
     taken = prices[named.value].fields if named.value else {}
     is_api = bool(taken) and "price_per_hour_usd" not in taken
     hosting = mo.ui.dropdown(list(HOSTINGS), value="api" if is_api else "shared", label="Hosting")
@@ -84,13 +82,13 @@ def _(named, prices):
     )
     requests = mo.ui.slider(
         steps=volumes(Settings()),
-        value=10_000,
+        value=address.chosen(parameters, "requests", volumes(Settings()), 10_000),
         label="Requests a month",
         show_value=True,
-        debounce=True,
         full_width=True,
     )
     months = mo.ui.number(1, 120, 1, value=12, label="Months in use")
+    speed = mo.ui.number(0.01, 1000, 0.1, value=1, label="times as fast as the measured machine")
     updates = mo.ui.number(0, 1000, 0.5, value=0, label="Updates of the knowledge a month")
     people = mo.ui.array(
         [
@@ -109,23 +107,28 @@ def _(named, prices):
         [
             source,
             requests,
-            mo.hstack([hosting, hour, months, updates], justify="start", gap=1.5, wrap=True),
+            mo.hstack([hosting, hour, speed, months, updates], justify="start", gap=1.5, wrap=True),
             mo.hstack(list(token_prices), justify="start", gap=1.5, wrap=True),
             mo.hstack(list(people), justify="start", gap=1.5, wrap=True),
         ]
     )
-    return hosting, hour, months, people, requests, token_prices, updates
+    return hosting, hour, months, people, requests, speed, token_prices, updates
+
+
+@app.cell(hide_code=True)
+def _(pick, requests):
+    shown_now = address.remember(task=pick.value[0], model=pick.value[1], requests=requests.value)
+    return (shown_now,)
 
 
 @app.cell(hide_code=True)
 def _(pick, shelf):
-    study = shelf.combined(*pick.value)
+    study = shelf.first(*pick.value)
     size = mo.ui.slider(
         steps=study.sizes() or [0],
         value=(study.sizes() or [0])[-1],
         label="Training examples",
         show_value=True,
-        debounce=True,
     )
     size if len(study.sizes()) > 1 else None
     return size, study
@@ -138,12 +141,12 @@ def _(size, study):
 
 
 @app.cell(hide_code=True)
-def _(hosting, hour, months, people, requests, shown, token_prices, updates):
+def _(hosting, hour, months, people, requests, shown, speed, study, token_prices, updates):
     try:
         settings, trouble = (
             Settings(
                 monthly_requests=int(requests.value),
-                price_per_hour_usd=float(hour.value or 0),
+                price_per_hour_usd=float(hour.value or 0) / float(speed.value or 1),
                 hosting=hosting.value,
                 months=int(months.value or 1),
                 updates_a_month=float(updates.value or 0),
@@ -174,15 +177,14 @@ def _(hosting, hour, months, people, requests, shown, token_prices, updates):
             )
         ]
     )
-    mo.vstack(
-        [
-            mo.callout(
-                mo.md(f"**{escaped(decision.sentence)}**"),
-                kind="success" if decision.chosen else "warn",
-            ),
-            *apart,
-        ]
+    machines = sorted({c.machine for c in study.cells if c.machine})
+    faster = (
+        "say how many times as fast yours is"
+        if speed.value == 1
+        else f"yours is taken as {speed.value:g} times as fast"
     )
+    on = f"Seconds were measured on {', '.join(machines)}; {faster}."
+    mo.vstack([verdicts.verdict_box(decision, [on] if hosting.value != "api" else []), *apart])
     return decision, settings
 
 
@@ -207,7 +209,7 @@ def _(decision, settings, study):
                 "A line that begins high was dear to make, a steep one is dear to use."
             ),
             live(lines_chart, line_rows(decision.arms, Looks.of(study), settings, settings.monthly_requests)),
-            mo.ui.table(costs, selection=None, pagination=False),
+            views.table(costs),
             mo.md("### Quality against cost\nUp is better, left is cheaper."),
             live(cost_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen)),
         ]
@@ -253,7 +255,7 @@ def _(decision):
                 "### Latency and memory\nOne request alone (retrieval included), and what the work held beyond the "
                 "loaded model. Zeros were not measured."
             ),
-            mo.ui.table(work, selection=None, pagination=False),
+            views.table(work),
         ]
     )
     return
@@ -262,11 +264,9 @@ def _(decision):
 @app.cell(hide_code=True)
 def _():
     config = mo.ui.file(filetypes=[".json"], label="config.json of any model")
-    batch = mo.ui.slider(1, 64, 1, value=1, label="Batch", show_value=True, debounce=True)
-    sequence = mo.ui.slider(
-        steps=[256, 512, 1024, 2048, 4096, 8192], value=1024, label="Sequence", show_value=True, debounce=True
-    )
-    rank = mo.ui.slider(steps=[1, 4, 8, 16, 32, 64, 128], value=16, label="Rank", show_value=True, debounce=True)
+    batch = mo.ui.slider(1, 64, 1, value=1, label="Batch", show_value=True)
+    sequence = mo.ui.slider(steps=[256, 512, 1024, 2048, 4096, 8192], value=1024, label="Sequence", show_value=True)
+    rank = mo.ui.slider(steps=[1, 4, 8, 16, 32, 64, 128], value=16, label="Rank", show_value=True)
     checkpointing = mo.ui.switch(value=True, label="activation checkpointing")
     mo.vstack(
         [
@@ -290,7 +290,7 @@ def _(batch, checkpointing, config, rank, sequence):
         int(rank.value),
         checkpointing.value,
     )
-    mo.callout(mo.plain_text(wrong), kind="danger") if wrong else mo.ui.table(memory, selection=None, pagination=False)
+    mo.callout(mo.plain_text(wrong), kind="danger") if wrong else views.table(memory)
     return
 
 

@@ -13,6 +13,7 @@ app = marimo.App(width="medium", app_title="Decide")
 
 with app.setup(hide_code=True):
     from functools import lru_cache
+    from pathlib import Path
 
     import marimo as mo
 
@@ -20,61 +21,65 @@ with app.setup(hide_code=True):
     from lab.decision import Settings, verdict
     from lab.flow.looks import note_test_look
     from lab.flow.methods import default_methods, presets
-    from lab.live import doubts, jobs, study_charts, task_charts, views
+    from lab.live import address, doubts, jobs, study_charts, task_charts, verdicts, views
     from lab.live.charts import live
     from lab.live.pages import navigation
-    from lab.live.shelf import Shelf, missing
+    from lab.live.shelf import MINE, REFERENCE, Shelf, missing, nearest
     from lab.measure.evidence import evidence
+    from lab.measure.winning import gains
     from lab.measure.words import minutes
-    from lab.models.folders import brought_models, bundled_models
     from lab.report.charts.base import Looks
     from lab.report.charts.cost import cost_chart
-    from lab.report.charts.quality import arm_rows, quality_chart
+    from lab.report.charts.drops import drop_chart, drop_rows
+    from lab.report.charts.quality import arm_rows, forgets, quality_chart
     from lab.report.charts.sizes import size_chart, size_rows
     from lab.report.items import disagreements
-    from lab.report.tables import controls_table, volumes
+    from lab.report.tables import choices_table, controls_table, cost_table, lost_of, volumes
     from lab.report.words import escaped
     from lab.report.write import page
     from lab.store import Store
 
     SIZES, RANKS, SEEDS = (25, 100, 400, 1600), (1, 4, 16, 64), 3
+    WHOSE = {MINE: "my results", REFERENCE: "the reference study", "both": "both together"}
+    VIEWS = (
+        "Data size and rank",
+        "Cost",
+        "Forgetting",
+        "Passages",
+        "Is this right?",
+        "Disagreements",
+        "Settings",
+        "Provenance",
+    )
 
 
 @app.cell(hide_code=True)
-def _():
+def _(shown_now):
     mo.md(f"""
-    {navigation("decide")}
-
-    # Which method should this task take?
-
-    Every arm sees the same base model, the same labels and documents, the same test items and the same scorer. What
-    is measured is shown at once; what is missing says what it would cost.
+    {navigation("decide", shown_now)}
+    <h1 style="font-size:1.25rem;margin:.3rem 0 0">Which method should this task take?</h1>
     """)
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    store = Store()
+    # What is chosen: task, model, whose results. The address may name each of them.
+    store, parameters = Store(), address.asked()
     get_pulse, set_pulse = mo.state(0)
-    seen = {"pulse": 0}
-    folders = views.task_folders()
-    first = next((task for task, _ in Shelf.read(store).names() if task in folders), next(iter(folders), None))
-    pick_task = mo.ui.dropdown(folders, value=first, label="Task")
-    pick_model = mo.ui.dropdown(
-        list(dict.fromkeys([*bundled_models(), *brought_models(), *(m for _, m in Shelf.read(store).names())])),
-        value="nano",
-        label="Model",
-    )
-    mo.hstack([pick_task, pick_model], justify="start", gap=2, wrap=True)
-    return get_pulse, pick_model, pick_task, seen, set_pulse, store
+    get_ended, set_ended = mo.state(0)
+    seen, remembered = {"pulse": 0, "ended": 0}, {"model": parameters.get("model", "")}
+    folders, at_start = views.task_folders(), Shelf.read(store)
+    likely = next((task for task, _ in at_start.names() if task in folders), next(iter(folders), None))
+    pick_task = mo.ui.dropdown(folders, value=address.chosen(parameters, "task", folders, likely), label="Task")
+    return at_start, get_ended, get_pulse, parameters, pick_task, remembered, seen, set_ended, set_pulse, store
 
 
 @app.cell(hide_code=True)
 def _(pick_task):
     mo.stop(
         pick_task.value is None,
-        mo.callout(mo.md("No task at hand. Make one in *Your task*, or with `lab import`."), kind="warn"),
+        mo.callout(mo.md("No task at hand. Make one in *Your task*, or with `lab init`."), kind="warn"),
     )
     task, trouble = views.load(pick_task.value)
     mo.stop(task is None, mo.callout(mo.plain_text(trouble), kind="danger"))
@@ -82,88 +87,162 @@ def _(pick_task):
 
 
 @app.cell(hide_code=True)
-def _(get_pulse, pick_model, store, task):
-    get_pulse()
-    shelf = Shelf.read(store)
-    found = shelf.of(task.name, pick_model.value, task.digest)
-    study = shelf.combined(task.name, pick_model.value, task.digest)
-    shown_at = lru_cache(maxsize=64)(lambda size, rank: evidence(study, size if study.sizes() else None, rank))
-    notes = [mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged]
-    if study:
-        committed = [s for s in found if s.committed]
-        origin = "; ".join(
-            (
-                f"{'reference study' if s.committed else 'own run'} of {s.study.made['date'][:10]} on "
-                f"{escaped(s.study.made['machine']['name'])}"
-            )
-            for s in found[:4]
-        )
-        notes.append(
-            mo.md(
-                f"<small>{len(study.cells)} cells measured: "
-                f"{origin}{' and more' if len(found) > 4 else ''}."
-                f"{' Committed studies hold no weights.' if committed else ''}</small>"
-            )
-        )
-    else:
-        notes.append(
-            mo.callout(mo.md("Nothing is measured yet for this task and model. Choose below what to run."), kind="info")
-        )
-    mo.vstack(notes)
-    return shown_at, study
+def _(at_start, remembered, task):
+    names = views.models_at_hand(at_start, task.name)
+    pick_model = mo.ui.dropdown(
+        names,
+        value=address.chosen(remembered, "model", names, names[0]),
+        label="Model",
+        on_change=lambda name: remembered.update(model=name),
+    )
+    other_model = mo.ui.text(
+        value=remembered["model"] if remembered["model"] not in names else "",
+        placeholder="folder, .gguf or Hub id",
+        label="or another",
+        on_change=lambda name: remembered.update(model=name),
+        full_width=True,
+    )
+    return other_model, pick_model
 
 
 @app.cell(hide_code=True)
-def _(pick_model, store, task):
+def _(get_ended, other_model, parameters, pick_model, store, task):
+    get_ended()
+    model = other_model.value.strip() or pick_model.value
+    there = Shelf.read(store)
+    offered = there.offered(task.name, Path(model).name, there.digests_of(task))
+    options = {WHOSE[name]: name for name in offered}
+    first_shown = address.chosen(parameters, "results", offered, offered[0] if offered else None)
+    pick_results = mo.ui.dropdown(
+        options, value=WHOSE[first_shown] if first_shown else None, label="Results of", allow_select_none=False
+    )
+    return model, offered, pick_results
+
+
+@app.cell(hide_code=True)
+def _(get_pulse, model, pick_results, store, task):
+    get_pulse()
+    shelf = Shelf.read(store)
+    known_as, digests = Path(model).name, shelf.digests_of(task)
+    found = shelf.of(task.name, known_as, digests, pick_results.value) if pick_results.value else []
+    study = shelf.combined(task.name, known_as, digests, pick_results.value) if found else None
+    shown_at = lru_cache(maxsize=64)(lambda size, rank: evidence(study, size, rank))
+    mo.vstack([mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged]) if shelf.damaged else None
+    return digests, found, known_as, shelf, shown_at, study
+
+
+@app.cell(hide_code=True)
+def _(known_as, parameters, pick_results, store, task):
     # Read apart from the study above: new results must not put the sliders back.
-    at_first = Shelf.read(store).combined(task.name, pick_model.value, task.digest)
-    measured_sizes = [s for s in at_first.sizes() if s <= len(task.labelled)] if at_first else []
-    measured_ranks = sorted({r for n in at_first.arms() for r in at_first.ranks(n)}) if at_first else []
-    size_steps = sorted({s for s in SIZES if s <= len(task.labelled)} | set(measured_sizes)) or [len(task.labelled)]
-    rank_steps = sorted(set(RANKS) | set(measured_ranks))
+    first_shelf = Shelf.read(store)
+    at_first = (
+        first_shelf.combined(task.name, known_as, first_shelf.digests_of(task), pick_results.value)
+        if pick_results.value
+        else None
+    )
+    measured_sizes = at_first.sizes() if at_first else []
+    whole = len(task.labelled)
+    sizes = sorted({s for s in (*SIZES, whole) if s <= whole} | {s for s in measured_sizes if s <= whole})
+    ranks = sorted({*RANKS, *(r for n in at_first.arms() for r in at_first.ranks(n))} if at_first else RANKS)
+    start_size = address.chosen(parameters, "size", sizes, nearest(whole, measured_sizes) or min(400, whole))
     size = mo.ui.slider(
-        steps=size_steps,
-        value=(measured_sizes or size_steps)[-1],
-        label="Training examples",
+        steps=sizes or [whole],
+        value=start_size if start_size in sizes else whole,
+        label="Labelled examples",
         show_value=True,
-        debounce=True,
         full_width=True,
     )
     rank = mo.ui.slider(
-        steps=rank_steps,
-        value=16 if 16 in rank_steps else rank_steps[-1],
+        steps=ranks,
+        value=address.chosen(parameters, "rank", ranks, 16),
         label="LoRA rank",
         show_value=True,
-        debounce=True,
         full_width=True,
     )
-    free_rank = mo.ui.switch(value=False, label="let validation choose the rank")
-    offered = volumes(Settings())
-    requests = mo.ui.slider(
-        steps=offered, value=10_000, label="Requests a month", show_value=True, debounce=True, full_width=True
-    )
-    margin = mo.ui.slider(
-        0.5, 20, 0.5, value=5, label="Margin, points", show_value=True, debounce=True, full_width=True
-    )
-    price = mo.ui.number(0, 1000, 0.1, value=1.0, label="USD a machine hour")
-    months = mo.ui.number(1, 120, 1, value=12, label="Months in use")
-    latency = mo.ui.number(0, 600, 0.01, value=0, label="Latency limit, seconds (0: none)")
-    shared_model = mo.ui.switch(value=False, label="the trained weights also serve others")
-    forgetting = mo.ui.slider(0, 50, 1, value=5, label="Forgetting limit, points", show_value=True, debounce=True)
-    mo.vstack(
-        [
-            mo.hstack([size, rank], widths="equal", gap=2),
-            mo.hstack([requests, margin], widths="equal", gap=2),
-            mo.hstack([price, months, latency, free_rank], justify="start", gap=1.5, wrap=True),
-            mo.hstack([shared_model, forgetting], justify="start", gap=1.5, wrap=True),
-        ]
-    )
-    return at_first, forgetting, free_rank, latency, margin, months, price, rank, requests, shared_model, size
+    free_rank = mo.ui.switch(value="rank" not in parameters, label="rank by validation")
+    return at_first, free_rank, rank, size
 
 
 @app.cell(hide_code=True)
-def _(forgetting, free_rank, latency, margin, months, price, rank, requests, shared_model, shown_at, size, study):
-    at_rank = None if free_rank.value else int(rank.value)
+def _(parameters):
+    offered_volumes = volumes(Settings())
+    requests = mo.ui.slider(
+        steps=offered_volumes,
+        value=address.chosen(parameters, "requests", offered_volumes, 10_000),
+        label="Requests a month",
+        show_value=True,
+        full_width=True,
+    )
+    margin = mo.ui.slider(
+        0.5,
+        20,
+        0.5,
+        value=address.number(parameters, "margin", 5, 0.5, 20),
+        label="Margin, points",
+        show_value=True,
+        full_width=True,
+    )
+    price = mo.ui.number(
+        0, 1000, 0.1, value=address.number(parameters, "price", 1.0, 0, 1000), label="USD a machine hour"
+    )
+    months = mo.ui.number(1, 120, 1, value=int(address.number(parameters, "months", 12, 1, 120)), label="Months in use")
+    latency = mo.ui.number(
+        0, 600, 0.01, value=address.number(parameters, "latency", 0, 0, 600), label="Latency limit, s (0: none)"
+    )
+    shared_model = mo.ui.switch(value="forgetting" in parameters, label="the weights also serve others")
+    forgetting = mo.ui.slider(
+        0,
+        50,
+        1,
+        value=address.number(parameters, "forgetting", 5, 0, 50),
+        label="Forgetting limit, points",
+        show_value=True,
+        full_width=True,
+    )
+    return forgetting, latency, margin, months, price, requests, shared_model
+
+
+@app.cell(hide_code=True)
+def _(
+    at_first,
+    forgetting,
+    free_rank,
+    latency,
+    margin,
+    months,
+    other_model,
+    pick_model,
+    pick_results,
+    pick_task,
+    price,
+    rank,
+    requests,
+    shared_model,
+    size,
+):
+    # Controls that change nothing for this study are not there.
+    has_rank = at_first is None or any(at_first.ranks(n) for n in at_first.arms())
+    learns = at_first is None or bool(at_first.sizes())
+    limits = [price, months, latency, *([shared_model, forgetting] if at_first and forgets(at_first) else [])]
+    mo.sidebar(
+        [
+            pick_task,
+            pick_model,
+            other_model,
+            *([pick_results] if pick_results.value else []),
+            *([size] if learns else []),
+            *([rank, free_rank] if has_rank else []),
+            requests,
+            margin,
+            mo.accordion({"Prices and limits": mo.vstack(limits)}),
+        ],
+        width="19rem",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(forgetting, latency, margin, months, price, requests, shared_model):
     settings = Settings(
         margin=margin.value / 100,
         monthly_requests=int(requests.value),
@@ -172,318 +251,285 @@ def _(forgetting, free_rank, latency, margin, months, price, rank, requests, sha
         latency_limit_seconds=float(latency.value or 0) or None,
         forgetting_limit=forgetting.value / 100 if shared_model.value else None,
     )
-    mo.stop(
-        study is None or (study.sizes() and int(size.value) not in study.sizes()),
-        mo.callout(
-            mo.md(f"Nothing is measured at {size.value} training examples. See *Missing cells* below."), kind="info"
-        ),
-    )
-    decision = verdict(shown_at(int(size.value), at_rank), settings)
-    fixed = (
-        ""
-        if at_rank is None
-        else f" Ranks are held at {rank.value} where it was measured: a what-if on test items, not a choice."
-    )
-    says = mo.callout(
-        mo.md(
-            f"## {escaped(decision.sentence)}\n\n"
-            + "\n".join(f"- {escaped(r)}" for r in decision.reasons)
-            + "\n"
-            + "\n".join(f"- What would change it: {escaped(c)}" for c in decision.would_change)
-            + f"\n\n<small>{' '.join(escaped(n) for n in decision.notes)}{fixed}</small>"
-        ),
-        kind="success" if decision.chosen else "warn",
-    )
-    mo.vstack(
-        [
-            says,
-            mo.md(
-                "### Quality by method\nShare of test items answered right, with 95 % intervals. Overlapping "
-                "intervals may still differ: the verdict uses paired differences."
-            ),
-            live(quality_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen)),
-        ]
-    )
-    return at_rank, decision, settings
+    return (settings,)
 
 
 @app.cell(hide_code=True)
-def _():
-    look_at = mo.ui.dropdown(
-        ["By data size", "Against cost", "Is this right?", "Numbers", "Pairs", "Passages"],
-        value="By data size",
-        label="Look at the arms",
-        allow_select_none=False,
+def _(
+    forgetting,
+    free_rank,
+    latency,
+    margin,
+    model,
+    months,
+    pick_results,
+    price,
+    rank,
+    requests,
+    shared_model,
+    size,
+    task,
+):
+    shown_now = address.remember(
+        task=task.name,
+        model=model,
+        results=pick_results.value,
+        size=size.value,
+        rank=None if free_rank.value else rank.value,
+        requests=requests.value,
+        margin=margin.value,
+        price=price.value if price.value != 1 else None,
+        months=months.value if months.value != 12 else None,
+        latency=latency.value,
+        forgetting=forgetting.value if shared_model.value else None,
     )
+    return (shown_now,)
+
+
+@app.cell(hide_code=True)
+def _(free_rank, rank, size, study):
+    # Where nothing is measured the neighbour is shown: the page never goes empty.
+    at_rank = None if free_rank.value else int(rank.value)
+    at_size = nearest(int(size.value), study.sizes()) if study else None
+    aside = []
+    if study and at_size not in (None, int(size.value)):
+        told = ", ".join(f"{s:,}" for s in study.sizes())
+        aside.append(
+            f"{size.value:,} labelled examples are not measured (there are {told}): this is {at_size:,}. "
+            "Measure more below."
+        )
+    if study and at_rank is not None:
+        ranked = {n: study.ranks(n) for n in study.arms() if study.ranks(n)}
+        lacks = [n for n in ranked if not study.cells_of(n, at_size, at_rank)]
+        aside.append(
+            f"Rank {at_rank} is not measured for {', '.join(lacks)} at {at_size:,} examples: it has validation's rank."
+            if lacks
+            else f"Ranks are held at {at_rank}: a what-if on test items, not a choice."
+        )
+    return aside, at_rank, at_size
+
+
+@app.cell(hide_code=True)
+def _(aside, at_rank, at_size, digests, found, known_as, offered, pick_results, settings, shelf, shown_at, study, task):
+    mo.stop(study is None)
+    decision = verdict(shown_at(at_size, at_rank), settings)
+    machines = sorted({s.study.made["machine"]["name"] for s in found})
+    dates = sorted({s.study.made["date"][:10] for s in found})
+    whose = "My results" if pick_results.value == MINE else WHOSE[pick_results.value].capitalize()
+    source = f"{whose}: {len(study.cells)} cells of {dates[-1]} on {', '.join(machines)}"
+    beside = []
+    if pick_results.value == MINE and REFERENCE in offered:
+        both = shelf.combined(task.name, known_as, digests)
+        more = [n for n in both.arms() if n not in study.arms()]
+        with_both = verdict(evidence(both, at_size if at_size in both.sizes() else None, at_rank), settings)
+        beside.append(
+            f"The reference study has {', '.join(more) or 'the same arms'}"
+            f"{' as well' if more else ''}; with it: {with_both.sentence.split(':')[0]}."
+        )
+    mo.vstack(
+        [
+            verdicts.verdict_box(decision, [*aside, *beside, f"{source}."]),
+            live(quality_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen), forgets(study)),
+        ],
+        gap=0.3,
+    )
+    return (decision,)
+
+
+@app.cell(hide_code=True)
+def _(running, stop_buttons, stopped):
+    bars = []
+    for job, button in zip(running, stop_buttons):
+        progress = job.progress
+        done, cells = progress.get("cells_done", 0), progress.get("cells", 1)
+        words = (
+            f"{done} of {cells} cells, {progress.get('stage', 'starting')} {progress.get('done', '')}/"
+            f"{progress.get('total', '')}, about {minutes(job.left_seconds)} left"
+            if progress
+            else "starting: loading the model, making the plan"
+        )
+        share = progress.get("share", 0.0)
+        bar = f"**Running** <progress value='{share}' style='width: 60%'></progress>"
+        bars.append(mo.vstack([mo.md(bar), mo.hstack([mo.plain_text(words), button], justify="start", wrap=True)]))
+    if stopped:
+        bars.append(mo.callout(mo.plain_text(f"The last run ended early: {stopped.last_words}"), kind="warn"))
+    mo.vstack(bars) if bars else None
+    return
+
+
+@app.cell(hide_code=True)
+def _(decision, study):
+    mo.vstack([mo.md("### Why not the others?"), verdicts.standing_table(decision, gains(study))])
+    return
+
+
+@app.cell(hide_code=True)
+def _(parameters, study):
+    mo.stop(study is None)
+    look_at = mo.ui.tabs(dict.fromkeys(VIEWS, ""), value=address.chosen(parameters, "view", VIEWS, VIEWS[0]))
     look_at
     return (look_at,)
 
 
 @app.cell(hide_code=True)
-def _(at_rank, decision, look_at, size, study):
-    decision_size = int(size.value) if study.sizes() else None
-
+def _(at_rank, at_size, decision, found, look_at, settings, shown_at, study):
     def growth():
-        return (
-            live(size_chart, size_rows(study, Looks.of(study), at_rank), Looks.of(study), tuple(study.sizes()))
-            if len(study.sizes()) > 1
-            else mo.md("Only one data size is measured yet.")
+        if len(study.sizes()) < 2:
+            return mo.md("One data size is measured. Choose another one in the sidebar and measure it below.")
+        rows = size_rows(study, Looks.of(study), at_rank)
+        return mo.vstack(
+            [
+                mo.md("Would more data flip this? A line that still rises says maybe; dashed arms use no labels."),
+                live(size_chart, rows, Looks.of(study), tuple(study.sizes())),
+            ]
         )
 
-    def numbers():
-        return [
+    def money():
+        rows = [
             {
-                "arm": a.label,
-                "right %": round(100 * a.accuracy, 1),
-                "from": round(100 * a.low, 1),
-                "to": round(100 * a.high, 1),
-                **{p: f"{100 * v:.1f} %" for p, v in a.parts.items()},
+                "arm": c["label"],
+                "making, USD a month": float(f"{c['making']:.3g}"),
+                "USD per 1,000 requests": float(f"{c['thousand']:.3g}"),
+                "USD a month": float(f"{c['monthly']:.3g}"),
+                "s a request alone": round(c["latency"], 3),
                 "prompt tokens": round(a.prompt_tokens),
-                "s a request": round(a.seconds_per_request, 4),
-                "training s": round(a.fixed_seconds, 1),
-                "USD a month": float(f"{a.monthly_usd:.3g}"),
-                "forgets, points": None if a.forgetting is None else round(100 * a.forgetting, 1),
-                "excluded": a.excluded,
+                "training s": round(a.fixed_seconds),
             }
-            for a in decision.arms
+            for c, a in zip(cost_table(decision), decision.arms)
         ]
+        return mo.vstack(
+            [
+                mo.md("Up is better, left is cheaper: measured seconds times your price. More on the page *Cost*."),
+                live(cost_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen)),
+                views.table(rows),
+            ]
+        )
 
-    def pair_rows():
-        return [
+    def lost():
+        changes = lost_of(study)
+        if not changes:
+            return mo.md("Nothing was probed: run without `--no-forgetting`.")
+        told = [f"- **{escaped(f.label)}**: {escaped(f.manner)}" for f in changes if f.manner]
+        return mo.vstack(
+            [
+                mo.md("The same probes before and after each training; right of the line is forgotten."),
+                drop_chart(drop_rows(changes, Looks.of(study))),
+                mo.md("\n".join(told)),
+            ]
+        )
+
+    def passages():
+        controls = controls_table(study)
+        if not controls:
+            return mo.md("No arm with passages is measured.")
+        shares = ("retrieved", "oracle", "random")
+        rows = [
+            {
+                "arm": c["label"],
+                **{n.replace("oracle", "gold"): None if c[n] is None else f"{100 * c[n]:.1f} %" for n in shares},
+                "recall": ", ".join(f"@{k} {100 * v:.0f} %" for k, v in c["recall"].items()),
+            }
+            for c in controls
+        ]
+        return mo.vstack(
+            [
+                mo.md("With gold passages the retriever's misses are taken out; random ones should give nothing."),
+                views.table(rows),
+            ]
+        )
+
+    def doubt():
+        races = doubts.race_rows(study)
+        pairs = [
             {
                 "pair": f"{p.first} minus {p.second}",
                 "points": round(100 * p.difference, 1),
                 "from": round(100 * p.low, 1),
                 "to": round(100 * p.high, 1),
-                "p (Holm)": float(f"{p.p_holm:.2g}"),
+                "p (Holm)": "below 0.001" if p.p_holm < 0.001 else f"{p.p_holm:.2g}",
                 "in words": p.words,
             }
             for p in decision.pairs
         ]
-
-    {
-        "By data size": lambda: mo.vstack(
-            [
-                mo.md(
-                    "Would more data flip this? A line that still rises says maybe. Dashed lines with bands are arms "
-                    "that use no labels."
-                ),
-                growth(),
-            ]
-        ),
-        "Against cost": lambda: mo.vstack(
-            [
-                mo.md(
-                    "Up is better, left is cheaper, at the settings above. Money is measured seconds times your price."
-                ),
-                live(cost_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen)),
-            ]
-        ),
-        "Is this right?": lambda: mo.vstack(
+        return mo.vstack(
             [
                 live(doubts.race_chart, races)
-                if (races := doubts.race_rows(study))
+                if races
                 else mo.md("This study measured a whole grid: no arm was dropped on the way."),
                 mo.md("Each draw of the training sample alone: which arm would it have put first?"),
-                mo.ui.table(
-                    doubts.seed_rows(study, decision_size, at_rank, decision), selection=None, pagination=False
-                ),
-                mo.md("\n".join(f"- What would change it: {escaped(c)}" for c in decision.would_change) or ""),
+                views.table(doubts.seed_rows(study, at_size, at_rank, decision)),
+                mo.md("Every two arms on the same items:"),
+                views.table(pairs),
+                mo.md("\n".join(f"- {escaped(note)}" for note in decision.notes)),
             ]
-        ),
-        "Numbers": lambda: mo.ui.table(numbers(), selection=None, pagination=False),
-        "Pairs": lambda: mo.ui.table(pair_rows(), selection=None, pagination=True),
-        "Passages": lambda: (
-            mo.ui.table(controls_table(study), selection=None, pagination=False)
-            if controls_table(study)
-            else mo.md("No arm with passages is measured.")
-        ),
-    }[look_at.value]()
-    return
+        )
 
-
-@app.cell(hide_code=True)
-def _(at_first):
-    passages = study_charts.trial_rows(at_first, "k") if at_first else []
-    retrieving = {at_first.name_of(c) for c in at_first.cells if c.needs_documents} if at_first else set()
-    k_steps = {
-        "examples": sorted({r["k"] for r in passages if r["method"] not in retrieving}),
-        "passages": sorted({r["k"] for r in passages if r["method"] in retrieving}),
-    }
-    examples = mo.ui.slider(
-        steps=k_steps["examples"] or [0], label="Examples in the prompt", show_value=True, debounce=True
-    )
-    passage_count = mo.ui.slider(steps=k_steps["passages"] or [0], label="Passages", show_value=True, debounce=True)
-    mo.vstack(
-        [
-            mo.md(
-                "### Settings inside the prompt\nThese are chosen on validation, never by a slider on test. Here is "
-                "what each setting gave on the validation items, and which one each arm took."
-            ),
-            mo.hstack([examples, passage_count], justify="start", gap=2, wrap=True),
-        ]
-    )
-    return examples, passage_count, passages, retrieving
-
-
-@app.cell(hide_code=True)
-def _(examples, passage_count, passages, retrieving):
-    chosen_rows = [
-        r for r in passages if r["k"] == (passage_count.value if r["method"] in retrieving else examples.value)
-    ]
-    mo.ui.table(chosen_rows, selection=None, page_size=8) if chosen_rows else mo.md(
-        "<small>No trial with this setting is stored.</small>"
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _(task):
-    wanted = mo.ui.multiselect(
-        [n for n, m in presets().items() if task.documents or not m.needs_documents],
-        value=default_methods(task),
-        label="Methods",
-    )
-    run = mo.ui.run_button(label="Run what is missing")
-    return run, wanted
-
-
-@app.cell(hide_code=True)
-def _(pick_model, pick_task, rank, run, size, study, wanted):
-    lacking = missing(study, wanted.value, int(size.value), int(rank.value), SEEDS)
-    grid = [
-        pick_task.value,
-        "--model",
-        pick_model.value,
-        "--methods",
-        ",".join(lacking),
-        "--ranks",
-        str(rank.value),
-        "--sizes",
-        str(size.value),
-        "--seeds",
-        str(SEEDS),
-        "--full-grid",
-    ]
-    mo.vstack(
-        [
-            mo.md("### Missing cells"),
-            wanted,
-            run
-            if lacking
-            else mo.md(
-                f"Everything chosen is measured at {size.value} examples and rank {rank.value}, with {SEEDS} seeds."
-            ),
-            *(mo.md(f"<small>{escaped(text)}</small>") for text in doubts.left_out(study, lacking)),
-        ]
-    )
-    return grid, lacking
-
-
-@app.cell(hide_code=True)
-def _(grid, lacking, pulse, store, study, task):
-    mo.stop(not lacking)
-    pulse.value
-    plan = jobs.planned(store.home, grid, f"{task.digest} {len(study.cells) if study else 0}")
-    if "error" in plan:
-        forecast = mo.callout(mo.plain_text(plan["error"]), kind="danger")
-    elif not plan:
-        forecast = mo.md(f"Missing: {', '.join(lacking)}. The forecast of their cost is being made ...")
-    else:
-        costs = [
+    def chosen():
+        rows = [
             {
-                "method": n,
-                "cells": sum(1 for c in plan["cells"] if c.split()[0] == n),
-                "search": minutes(sum(s for k, s in plan["searches"].items() if k.split()[0] == n)),
-                "cells take": minutes(sum(s for k, s in plan["cells"].items() if k.split()[0] == n)),
+                "arm": c["method"] + (f" r{c['rank']}" if c["rank"] else ""),
+                "examples": c["size"] or "any",
+                "chosen": c["chosen"],
+                "right on validation": f"{100 * c['accuracy']:.0f} % of {c['items']}",
+                "looks": c["looks"],
             }
-            for n in lacking
+            for c in choices_table(study)
         ]
-        forecast = mo.vstack(
+        tried = [r for axis in ("k", "examples") for r in study_charts.trial_rows(study, axis)]
+        return mo.vstack(
             [
-                mo.md(f"About **{minutes(plan['seconds'])}** on this machine, the search on validation included:"),
-                mo.ui.table(costs, selection=None, pagination=False),
+                mo.md("Chosen on validation, never by a slider on test; below every prompt that was tried."),
+                views.table(rows),
+                views.table(tried) if tried else mo.md(""),
             ]
         )
-    forecast
+
+    def origin():
+        commands = [s.study.settings.get("command", "") for s in found]
+        return mo.vstack(
+            [
+                mo.md("Measured by:"),
+                *(views.text_block(c) for c in commands if c),
+                *(mo.md(f"<small>{escaped(str(s.path))}</small>") for s in found),
+                mo.md("One HTML file that stays live offline; with texts it holds up to 50 validation items a pair."),
+                mo.hstack(
+                    [
+                        mo.download(
+                            lambda: page(study.redacted(), settings).encode(),
+                            filename=f"{study.task['name']}-decision.html",
+                            mimetype="text/html",
+                            label="Report without texts",
+                        ),
+                        mo.download(
+                            lambda: views.report_with_texts(study, settings),
+                            filename=f"{study.task['name']}-decision-with-texts.html",
+                            mimetype="text/html",
+                            label="Report with texts",
+                        ),
+                    ],
+                    justify="start",
+                    wrap=True,
+                ),
+            ]
+        )
+
+    drawn = (growth, money, lost, passages, doubt, lambda: mo.md(""), chosen, origin)
+    dict(zip(VIEWS, drawn))[look_at.value]()
     return
 
 
 @app.cell(hide_code=True)
-def _(grid, run, store):
-    mo.stop(not run.value)
-    started = jobs.start(store.home, grid)
-    mo.md(f"Started: `lab decide {' '.join(started.arguments)}`. It goes on if you close this tab.")
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    pulse = mo.ui.refresh(options=["1s"], default_interval="1s")
-    mo.Html(f'<div style="display:none">{pulse}</div>')
-    return (pulse,)
-
-
-@app.cell(hide_code=True)
-def _(pulse, seen, set_pulse, store):
-    pulse.value
-    recent = jobs.jobs(store.home)
-    running = [j for j in recent if j.running]
-    now = sum(j.progress.get("cells_done", 0) + j.ended_well for j in recent)
-    if now != seen["pulse"]:
-        seen["pulse"] = now
-        set_pulse(now)
-    stop_buttons = mo.ui.array(
-        [mo.ui.button(label="Stop", kind="danger", on_click=lambda _, j=j: j.stop()) for j in running]
-    )
-    return recent, running, stop_buttons
-
-
-@app.cell(hide_code=True)
-def _(recent, running, stop_buttons):
-    bars = []
-    for job, button in zip(running, stop_buttons):
-        p = job.progress
-        share = p.get("cells_done", 0) / max(1, p.get("cells", 1))
-        words = (
-            (
-                f"{p.get('cells_done', 0)} of {p.get('cells', '?')} cells, {p.get('stage', 'starting')} "
-                f"{p.get('done', '')}/{p.get('total', '')}, about {minutes(p.get('left_seconds', 0))} left"
-            )
-            if p
-            else "starting: loading the model, making the plan"
-        )
-        bars.append(
-            mo.vstack(
-                [
-                    mo.md(f"**Running** <progress value='{share}' style='width: 60%'></progress>"),
-                    mo.plain_text(words),
-                    button,
-                ]
-            )
-        )
-    if not running and recent and not recent[0].ended_well:
-        bars.append(mo.callout(mo.plain_text(f"The last run ended early: {recent[0].last_words}"), kind="warn"))
-    mo.vstack(bars) if bars else mo.md("<small>Nothing runs.</small>")
-    return
-
-
-@app.cell(hide_code=True)
-def _(at_first, task):
-    names = list(
-        dict.fromkeys(
-            [*((c.method for c in at_first.cells if not c.control) if at_first else ()), *default_methods(task)]
-        )
-    )
-    first_arm = mo.ui.dropdown(names, value=names[0], label="Right with one only:")
-    second_arm = mo.ui.dropdown(names, value=names[-1], label="or")
+def _(at_first, look_at, task):
+    mo.stop(look_at.value != "Disagreements")
+    opening = verdict(evidence(at_first), Settings()) if at_first else None
+    ahead = [a.name for a in sorted(opening.arms, key=lambda a: a.label != opening.chosen)] if opening else []
+    pair_names = list(dict.fromkeys([*ahead, *default_methods(task)]))
+    first_arm = mo.ui.dropdown(pair_names, value=pair_names[0], label="Right with one only:")
+    second_arm = mo.ui.dropdown(pair_names, value=pair_names[min(1, len(pair_names) - 1)], label="or")
     on_test = mo.ui.switch(value=False, label="test items instead (each look is written down and counted)")
     mo.vstack(
         [
-            mo.md(
-                "### Where two methods disagree\nValidation items that one arm gets right and the other doesn't. "
-                "Choose a row to see both prompts."
-            ),
+            mo.md("Validation items that one arm gets right and the other doesn't. Choose a row to see both prompts."),
             mo.hstack([first_arm, second_arm, on_test], justify="start", gap=1.5, wrap=True),
         ]
     )
@@ -491,14 +537,11 @@ def _(at_first, task):
 
 
 @app.cell(hide_code=True)
-def _(at_rank, first_arm, on_test, second_arm, shown_at, size, store, study, task):
-    mo.stop(study is None or (study.sizes() and int(size.value) not in study.sizes()))
-    label_of = {a.name: a.label for a in shown_at(int(size.value), at_rank).arms}
+def _(at_rank, at_size, first_arm, on_test, second_arm, shown_at, store, study, task):
+    label_of = {a.name: a.label for a in shown_at(at_size, at_rank).arms}
     one, other = (label_of.get(a.value, "") for a in (first_arm, second_arm))
     split = "test" if on_test.value else "validation"
-    texts = disagreements(
-        study, store, task, size=int(size.value) if study.sizes() else None, split=split, rank=at_rank
-    )
+    texts = disagreements(study, store, task, size=at_size, split=split, rank=at_rank)
     pairs_found = (texts or {"pairs": {}})["pairs"]
     pair = pairs_found.get(f"{one}\n{other}") or pairs_found.get(f"{other}\n{one}")
     mo.stop(
@@ -509,10 +552,10 @@ def _(at_rank, first_arm, on_test, second_arm, shown_at, size, store, study, tas
         ),
     )
     looks = note_test_look(store.home, task, f"{one} against {other}") if on_test.value else 0
-    completed = texts["completions"]
+    completed, row_of = texts["completions"], views.rows_by_id(task)
     item_rows = [
         {
-            "id": i,
+            "row": row_of.get(i, i),
             "input": texts["texts"][i]["input"],
             "wanted": texts["texts"][i]["target"],
             one: completed[one][i][0],
@@ -532,65 +575,138 @@ def _(at_rank, first_arm, on_test, second_arm, shown_at, size, store, study, tas
             item_table,
         ]
     )
-    return item_table, one, other
+    return item_table, one, other, row_of
 
 
 @app.cell(hide_code=True)
-def _(at_rank, item_table, one, other, shown_at, size, store, study, task):
+def _(at_rank, at_size, item_table, one, other, row_of, shown_at, store, study, task):
     mo.stop(not item_table.value)
     row = item_table.value[0]
+    item = next(i for i, n in row_of.items() if n == row["row"])
     tools = Tools(study.settings["embedder"], store.cache / "vectors", study.settings.get("reranker", ""))
 
     def prompt_side(label):
-        arm = next(a for a in shown_at(int(size.value), at_rank).arms if a.label == label)
-        cell = study.cells_of(arm.name, int(size.value), arm.rank)[0]
-        text = (
-            task_charts.prompt_of(task, cell, study.sizes()[-1], row["id"], tools)
-            if cell.context
-            else "(no prompt: a baseline)"
-        )
-        return mo.vstack(
-            [
-                mo.md(f"**{escaped(label)}** ({row[f'{label} is']})"),
-                mo.plain_text(text),
-                mo.md("completes:"),
-                mo.plain_text(row[label]),
-            ]
-        )
+        arm = next(a for a in shown_at(at_size, at_rank).arms if a.label == label)
+        cell = study.cells_of(arm.name, at_size if arm.seeded else None, arm.rank)[0]
+        largest = (study.sizes() or [len(task.labelled)])[-1]
+        text = task_charts.prompt_of(task, cell, largest, item, tools) if cell.context else "(no prompt: a baseline)"
+        said = f"**{escaped(label)}** ({row[f'{label} is']})"
+        return mo.vstack([mo.md(said), views.text_block(text), mo.md("completes:"), views.text_block(row[label])])
 
-    mo.hstack([prompt_side(one), prompt_side(other)], widths="equal", gap=2)
+    mo.hstack([prompt_side(one), prompt_side(other)], widths="equal", gap=2, wrap=True)
     return
 
 
 @app.cell(hide_code=True)
-def _(settings, store, study, task):
+def _(task):
+    wanted = mo.ui.multiselect(
+        [n for n, m in presets().items() if task.documents or not m.needs_documents],
+        value=default_methods(task),
+        label="Methods",
+    )
+    run = mo.ui.run_button(label="Run what is missing")
+    return run, wanted
+
+
+@app.cell(hide_code=True)
+def _(model, pick_task, rank, run, size, study, task, wanted):
+    lacking = missing(study, wanted.value, int(size.value), int(rank.value), SEEDS)
+    grid = [
+        pick_task.value,
+        "--model",
+        model,
+        "--methods",
+        ",".join(lacking),
+        "--ranks",
+        str(rank.value),
+        "--sizes",
+        str(size.value),
+        "--seeds",
+        str(SEEDS),
+        "--full-grid",
+    ]
+    heading = (
+        "### Measure more"
+        if study
+        else f"### Nothing is measured yet for {escaped(task.name)} with {escaped(model)}\n\nA first run asks every "
+        "method the same test items, with the same labels, and ends in a verdict. It goes on in the background, can be "
+        "stopped at any time, and keeps what is done."
+    )
     mo.vstack(
         [
-            mo.md(
-                "### Take it with you\nOne HTML file that stays live offline. With texts it carries up to 50 "
-                "validation items a pair of arms; leave them out if they are private."
+            mo.md(heading),
+            wanted,
+            run
+            if lacking
+            else mo.md(
+                f"Everything chosen is measured at {size.value} examples and rank {rank.value}, with {SEEDS} seeds."
             ),
-            mo.hstack(
-                [
-                    mo.download(
-                        lambda: page(study.redacted(), settings).encode(),
-                        filename=f"{task.name}-decision.html",
-                        mimetype="text/html",
-                        label="Report without texts",
-                    ),
-                    mo.download(
-                        lambda: page(study, settings, disagreements(study, store, task)).encode(),
-                        filename=f"{task.name}-decision-with-texts.html",
-                        mimetype="text/html",
-                        label="Report with texts",
-                    ),
-                ],
-                justify="start",
-                wrap=True,
-            ),
+            *(mo.md(f"<small>{escaped(text)}</small>") for text in doubts.left_out(study, lacking)),
         ]
     )
+    return grid, lacking
+
+
+@app.cell(hide_code=True)
+def _(grid, lacking, pulse, store, study, task):
+    mo.stop(not lacking)
+    pulse.value
+    plan = jobs.planned(store.home, grid, f"{task.digest} {len(study.cells) if study else 0}")
+    if "error" in plan:
+        forecast = mo.callout(views.text_block(plan["error"]), kind="danger")
+    elif not plan:
+        forecast = mo.md(f"Missing: {', '.join(lacking)}. The forecast of their cost is being made ...")
+    else:
+        costs = [
+            {
+                "method": n,
+                "cells": sum(1 for c in plan["cells"] if c.split()[0] == n),
+                "search": minutes(sum(s for k, s in plan["searches"].items() if k.split()[0] == n)),
+                "cells take": minutes(sum(s for k, s in plan["cells"].items() if k.split()[0] == n)),
+            }
+            for n in lacking
+        ]
+        forecast = mo.vstack(
+            [
+                mo.md(f"About **{minutes(plan['seconds'])}** on this machine, the search on validation included:"),
+                views.table(costs),
+            ]
+        )
+    forecast
     return
+
+
+@app.cell(hide_code=True)
+def _(grid, run, store):
+    mo.stop(not run.value)
+    jobs.start(store.home, grid)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    pulse = mo.ui.refresh(options=["1s"], default_interval="1s")
+    mo.Html(f'<div style="display:none">{pulse}</div>')
+    return (pulse,)
+
+
+@app.cell(hide_code=True)
+def _(pick_task, pulse, seen, set_ended, set_pulse, store):
+    pulse.value
+    recent = jobs.of_task(store.home, pick_task.value)
+    running = [j for j in recent if j.running]
+    stopped = recent[0] if recent and not running and not recent[0].ended_well else None
+    now, ended = sum(j.progress.get("cells_done", 0) + j.ended_well for j in recent), len(recent) - len(running)
+    if now != seen["pulse"]:
+        seen["pulse"] = now
+        set_pulse(now)
+    if ended != seen["ended"]:
+        seen["ended"] = ended
+        set_ended(ended)
+    stop_buttons = mo.ui.array(
+        [mo.ui.button(label="Stop", kind="danger", on_click=lambda _, j=j: j.stop()) for j in running]
+    )
+    return running, stop_buttons, stopped
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ with app.setup(hide_code=True):
 
     from lab.experiments.levers.page import dose_chart, dose_rows, frontier_chart, point_rows
     from lab.experiments.levers.points import Sweep, measured
+    from lab.live import address, views
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf, written
     from lab.measure.forgetting import HEADLINE
@@ -30,9 +31,9 @@ with app.setup(hide_code=True):
 
 
 @app.cell(hide_code=True)
-def _():
+def _(shown_now):
     mo.md(f"""
-    {navigation("forgetting")}
+    {navigation("forgetting", shown_now)}
 
     # What does it forget?
 
@@ -46,12 +47,8 @@ def _():
 def _():
     store = Store()
     shelf = Shelf.read(store)
-    names = {
-        f"{task} · {model}": (task, model)
-        for task, model in shelf.names()
-        if any(p.method for p in shelf.combined(task, model).probed)
-    }
-    pick = mo.ui.dropdown(names, value=next(iter(names), None), label="Study")
+    names = [n for n in shelf.names() if any(p.method for p in shelf.first(*n).probed)]
+    pick = views.study_picker(shelf, address.asked(), names)
     pick if names else mo.callout(
         mo.md("No study has been probed yet. Run one with `lab decide` (probes are on by default)."), kind="info"
     )
@@ -59,9 +56,16 @@ def _():
 
 
 @app.cell(hide_code=True)
+def _(pick):
+    task_name, model_name = pick.value or (None, None)
+    shown_now = address.remember(task=task_name, model=model_name)
+    return (shown_now,)
+
+
+@app.cell(hide_code=True)
 def _(pick, shelf):
     mo.stop(pick.value is None)
-    forgetful = shelf.combined(*pick.value)
+    forgetful = shelf.first(*pick.value)
     lost = lost_of(forgetful)
     heads = [
         {
@@ -81,7 +85,7 @@ def _(pick, shelf):
     mo.vstack(
         [
             mo.md(f"### Before and after\n<small>Headline: {HEADLINE}.</small>"),
-            mo.ui.table(heads, selection=None, pagination=False) if heads else mo.md("No trained arm was probed."),
+            views.table(heads) if heads else mo.md("No trained arm was probed."),
             *manner,
             mo.md(
                 "One panel an arm. Right of the dashed line is forgotten, left of it gained. *In the prompt*: no "

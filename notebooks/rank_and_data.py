@@ -14,7 +14,7 @@ app = marimo.App(width="medium", app_title="Rank and data")
 with app.setup(hide_code=True):
     import marimo as mo
 
-    from lab.live import study_charts
+    from lab.live import address, study_charts, views
     from lab.live.charts import live
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf
@@ -22,9 +22,9 @@ with app.setup(hide_code=True):
 
 
 @app.cell(hide_code=True)
-def _():
+def _(shown_now):
     mo.md(f"""
-    {navigation("rank_and_data")}
+    {navigation("rank_and_data", shown_now)}
 
     # Rank and data: the LoRA lab
 
@@ -38,24 +38,29 @@ def _():
 def _():
     store = Store()
     shelf = Shelf.read(store)
-    names = {f"{task} · {model}": (task, model) for task, model in shelf.names()}
+    names = shelf.names()
     mo.stop(not names, mo.callout(mo.md("No study yet. Run one in *Decide*."), kind="info"))
-    pick = mo.ui.dropdown(
-        names, value=max(names, key=lambda n: study_charts.ranked_cells(shelf.combined(*names[n]))), label="Study"
-    )
+    ranked_most = max(range(len(names)), key=lambda n: study_charts.ranked_cells(shelf.first(*names[n])))
+    pick = views.study_picker(shelf, address.asked(), names, ranked_most)
     pick
     return pick, shelf, store
 
 
 @app.cell(hide_code=True)
+def _(pick):
+    shown_now = address.remember(task=pick.value[0], model=pick.value[1])
+    return (shown_now,)
+
+
+@app.cell(hide_code=True)
 def _(pick, shelf):
-    study = shelf.combined(*pick.value)
+    study = shelf.first(*pick.value)
     ranked = [n for n in study.arms() if study.ranks(n)]
     mo.stop(not ranked, mo.callout(mo.md("This study has no arm with a rank."), kind="info"))
     pick_method = mo.ui.dropdown(ranked, value="lora" if "lora" in ranked else ranked[0], label="Arm")
-    pick_size = mo.ui.slider(
-        steps=study.sizes(), value=study.sizes()[-1], label="Training examples", show_value=True, debounce=True
-    )
+    # The size at which most ranks are measured has most to show.
+    richest = max(study.sizes(), key=lambda s: (len({c.rank for c in study.cells if c.size == s and c.rank}), s))
+    pick_size = mo.ui.slider(steps=study.sizes(), value=richest, label="Labelled examples", show_value=True)
     mo.hstack([pick_method, pick_size], justify="start", gap=2, wrap=True)
     return pick_method, pick_size, study
 
@@ -71,7 +76,7 @@ def _(pick_method, study):
                 f"spans {spread:.0f} points. If a column is flat, rank does not matter at that size."
             ),
             live(study_charts.heat_chart, heat),
-            mo.ui.table(heat, selection=None, page_size=12),
+            views.table(heat),
         ]
     )
     return

@@ -19,7 +19,7 @@ with app.setup(hide_code=True):
     from lab.context.base import Tools
     from lab.context.retrieval.chunking import chunk_documents
     from lab.context.retrieval.search import Searcher
-    from lab.live import task_charts, views
+    from lab.live import address, task_charts, views
     from lab.live.pages import navigation
     from lab.models.prompts import render
     from lab.report.words import escaped
@@ -32,7 +32,7 @@ with app.setup(hide_code=True):
 @app.cell(hide_code=True)
 def _():
     mo.md(f"""
-    {navigation("retrieval")}
+    {navigation("retrieval", address.asked())}
 
     # Retrieval
 
@@ -51,7 +51,10 @@ def _():
         if (loaded := views.load(folder)[0]) and loaded.documents
     }
     mo.stop(not folders, mo.callout(mo.md("No task with documents at hand."), kind="warn"))
-    pick_task = mo.ui.dropdown(folders, value=next(iter(folders)), label="Task")
+    parameters = address.asked()
+    pick_task = mo.ui.dropdown(
+        folders, value=address.chosen(parameters, "task", folders, next(iter(folders))), label="Task"
+    )
     embedder = mo.ui.text(value="embedder", label="Embedder (bundled, folder or Hub id)")
     mode = mo.ui.dropdown(MODES, value="hybrid", label="Search")
     k = mo.ui.slider(1, 10, 1, value=3, label="Passages (k)", show_value=True, debounce=True)
@@ -83,11 +86,8 @@ def _(embedder, pick_task, store):
 
 @app.cell(hide_code=True)
 def _(task):
-    choice = mo.ui.dropdown(
-        [s.input for s in task.labelled if s.evidence][:200] or [s.input for s in task.labelled][:200],
-        label="A labelled question",
-        full_width=True,
-    )
+    questions = [s.input for s in task.labelled if s.evidence][:200] or [s.input for s in task.labelled][:200]
+    choice = mo.ui.dropdown(questions, value=next(iter(questions), None), label="A labelled question", full_width=True)
     asked = mo.ui.text(placeholder="or type a question of your own and press Enter", full_width=True)
     mo.vstack([choice, asked])
     return asked, choice
@@ -142,7 +142,7 @@ def _(hits, k, passages, question, task):
                 "### The prompt as the model sees it\nBefore it is cut to the window: whole passages go first, the "
                 "last ones first."
             ),
-            mo.plain_text(render(seen)),
+            views.text_block(render(seen)),
         ]
     )
     return

@@ -17,7 +17,7 @@ with app.setup(hide_code=True):
     from lab.decision import Settings, decide
     from lab.live import jobs, views
     from lab.live.pages import PAGES, address, navigation
-    from lab.live.shelf import Shelf
+    from lab.live.shelf import MINE, Shelf
     from lab.report.words import escaped
     from lab.store import Store
     from lab.store.listing import listed
@@ -38,39 +38,55 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("\n".join(f"- [**{p.title}**]({address(p)}): {p.says}" for p in PAGES if p.name != "start"))
-    return
+    store = Store()
+    shelf = Shelf.read(store)
+    running = [j for j in jobs.jobs(store.home) if j.running]
+    own = [s for s in shelf.studies if not s.committed]
+    pages = {p.name: p for p in PAGES}
+    newest = {"task": own[0].study.task["name"], "model": own[0].study.model["name"]} if own else {}
+    steps = (
+        f"[Look at your newest decision]({address(pages['decide'], newest)}): {escaped(newest['task'])} with "
+        f"{escaped(newest['model'])}."
+        if own
+        else f"[Look at a decision]({address(pages['decide'])}) that was measured before, and move its sliders.",
+        f"[Bring your own task]({address(pages['your_task'])}): a table of inputs and right answers.",
+        f"{len(running)} runs go on in the background." if running else "",
+    )
+    mo.md("## What next\n\n" + "\n".join(f"{n}. {step}" for n, step in enumerate(filter(None, steps), 1)))
+    return pages, shelf, store
 
 
 @app.cell(hide_code=True)
-def _():
-    store = Store()
-    shelf = Shelf.read(store)
+def _(pages, shelf):
     rows = []
     for task, model in shelf.names():
-        study, found = shelf.combined(task, model), shelf.of(task, model)
-        verdict = decide(study, Settings())
+        decision = decide(shelf.first(task, model), Settings())
         rows.append(
             {
                 "task": task,
                 "model": model,
-                "cells": len(study.cells),
-                "arms": len(study.arms()),
-                "sizes": ", ".join(map(str, study.sizes())),
-                "from": "reference study" if all(s.committed for s in found) else "own runs",
-                "verdict at the largest size": verdict.sentence,
+                "results": "mine" if shelf.offered(task, model)[0] == MINE else "reference",
+                "verdict": decision.sentence.split(":")[0],
+                "best arm right": f"{100 * decision.arms[0].accuracy:.1f} %",
+                "link": address(pages["decide"], {"task": task, "model": model}),
             }
         )
     mo.vstack(
         [
             mo.md("## What is measured"),
-            mo.ui.table(rows, selection=None, pagination=False, wrapped_columns=["verdict at the largest size"])
-            if rows
-            else mo.md("Nothing yet: go to *Decide*."),
+            views.table(rows, links={"task": "link"}) if rows else mo.md("Nothing yet: go to *Decide*."),
             *(mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged),
         ]
     )
-    return (store,)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(
+        "## The pages\n\n" + "\n".join(f"- [**{p.title}**]({address(p)}): {p.says}" for p in PAGES if p.name != "start")
+    )
+    return
 
 
 @app.cell(hide_code=True)
@@ -81,19 +97,18 @@ def _(store):
         kinds[row.kind][0 if not row.committed else 1] += 1
         kinds[row.kind][2] += not row.readable
     stored = [
-        {"kind": kind, "own": own, "committed": committed, "damaged": damaged}
-        for kind, (own, committed, damaged) in kinds.items()
+        {"kind": kind, "own": counts[0], "committed": counts[1], "damaged": counts[2]} for kind, counts in kinds.items()
     ]
-    alive = [j for j in jobs.jobs(store.home) if j.running]
-    mo.vstack(
-        [
-            mo.md(f"## In the store\n{escaped(str(store.home))}"),
-            mo.ui.table(stored, selection=None, pagination=False) if stored else mo.md("The store is empty."),
-            mo.md(
-                f"{len(alive)} runs in the background; tasks at hand: "
-                f"{', '.join(map(escaped, views.task_folders())) or 'none'}."
-            ),
-        ]
+    mo.accordion(
+        {
+            "In the store": mo.vstack(
+                [
+                    views.text_block(str(store.home)),
+                    views.table(stored) if stored else mo.md("The store is empty."),
+                    mo.md(f"Tasks at hand: {', '.join(map(escaped, views.task_folders())) or 'none'}."),
+                ]
+            )
+        }
     )
     return
 

@@ -29,6 +29,7 @@ with app.setup(hide_code=True):
         start_chart,
         start_rows,
     )
+    from lab.live import address, views
     from lab.live.pages import navigation
     from lab.live.shelf import written
     from lab.schema import LabError
@@ -38,7 +39,7 @@ with app.setup(hide_code=True):
 @app.cell(hide_code=True)
 def _():
     mo.md(f"""
-    {navigation("why_cheap")}
+    {navigation("why_cheap", address.asked())}
 
     # Why is fine-tuning so cheap?
 
@@ -99,7 +100,7 @@ def _(found):
                 "### The accounts\nSeconds here are tokens at the pace that a row's steps have on one machine, all "
                 "timed side by side; seconds of two machines are never compared."
             ),
-            mo.ui.table(account_rows(found), selection=None, pagination=False),
+            views.table(account_rows(found)),
             mo.hstack([pick_method, size, epochs, rank], justify="start", gap=1.5, wrap=True),
         ]
     )
@@ -132,7 +133,7 @@ def _(epochs, found, pick_method, rank, size):
                 "steps are tokens over batch size, trained parameters hardly change the FLOPs of a token, and "
                 "optimizer state follows the parameters."
             ),
-            mo.ui.table(factor_rows(found), selection=None, pagination=False),
+            views.table(factor_rows(found)),
         ]
     )
     return
@@ -196,7 +197,7 @@ def _(found):
                 "comparison."
             ),
             figure_chart(figure_rows(found, public_figures())),
-            mo.ui.table(figures, selection=None, pagination=False, wrapped_columns=["source"]),
+            views.table(figures),
         ]
     )
     return

@@ -17,9 +17,11 @@ with app.setup(hide_code=True):
     import marimo as mo
 
     from lab.files import lab_home
-    from lab.live import task_charts, uploads, views
-    from lab.live.pages import navigation
+    from lab.live import address, jobs, task_charts, uploads, views
+    from lab.live.pages import PAGES, navigation
+    from lab.live.pages import address as path_to
     from lab.measure.power import power_findings
+    from lab.report.words import escaped
     from lab.schema import LabError
     from lab.tasks.check import check_task
     from lab.tasks.importing import choose_columns, import_task
@@ -34,7 +36,7 @@ with app.setup(hide_code=True):
 @app.cell(hide_code=True)
 def _():
     mo.md(f"""
-    {navigation("your_task")}
+    {navigation("your_task", address.asked())}
 
     # Your task
 
@@ -71,8 +73,8 @@ def _(table_file):
     mo.vstack(
         [
             mo.md(f"### {len(table.rows):,} rows"),
-            *(mo.plain_text(note) for note in table.notes),
-            *([mo.callout(mo.plain_text(str(refusal(table.bad, source.name))), kind="warn")] if table.bad else []),
+            *(views.text_block(note) for note in table.notes),
+            *([mo.callout(views.text_block(str(refusal(table.bad, source.name))), kind="warn")] if table.bad else []),
             mo.ui.table(
                 [{k: as_text(v) for k, v in row.cells.items()} for row in table.rows[:200]], selection=None, page_size=5
             ),
@@ -164,8 +166,8 @@ def _(
     mo.vstack(
         [
             mo.md("### Checks"),
-            *(mo.plain_text(note) for note in found.notes),
-            *(mo.callout(mo.plain_text(f"{f.level}: {f.text}"), kind=KINDS[f.level]) for f in findings),
+            mo.md("\n".join(f"- {escaped(note)}" for note in found.notes)),
+            *(mo.callout(mo.md(f"**{f.level}**: {escaped(f.text)}"), kind=KINDS[f.level]) for f in findings),
         ]
     )
     return findings, task
@@ -228,16 +230,41 @@ def _(findings, folder, save, task):
         bool(unreadable), mo.callout(mo.plain_text(f"Saved, but it can't be used yet: {unreadable}"), kind="danger")
     )
     errors = [f for f in findings if f.level == "error"]
+    saved = "" if errors else str(out)
     mo.vstack(
         [
-            mo.callout(mo.plain_text(f"Saved in {out.resolve()}"), kind="success"),
-            mo.md(
-                "It has errors: mend them, or a decision needs `--allow-leak`."
-                if errors
-                else "Go on to [Decide](/decide) and choose it there."
-            ),
+            mo.callout(views.text_block(f"Saved in {out.resolve()}"), kind="success"),
+            *([mo.md("It has errors: mend them, or a decision needs `--allow-leak`.")] if errors else []),
         ]
     )
+    return (saved,)
+
+
+@app.cell(hide_code=True)
+def _(saved):
+    mo.stop(not saved)
+    model = mo.ui.text(value="nano", label="Model (a name, a folder, a .gguf file or a Hub id)", full_width=True)
+    first_run = mo.ui.run_button(label="Start the first run")
+    mo.vstack(
+        [
+            mo.md(
+                "### The first run\nEvery method that fits the task, on all labels, raced: what is clearly worse leaves "
+                "early. It goes on in the background, and *Decide* shows how far it is."
+            ),
+            model,
+            first_run,
+        ]
+    )
+    return first_run, model
+
+
+@app.cell(hide_code=True)
+def _(first_run, model, saved):
+    mo.stop(not first_run.value)
+    name = model.value.strip() or "nano"
+    jobs.start(lab_home(), [saved, "--model", name])
+    where = path_to(next(p for p in PAGES if p.name == "decide"), {"task": Path(saved).name, "model": name})
+    mo.callout(mo.md(f"It runs. [Go on to Decide]({where})."), kind="success")
     return
 
 

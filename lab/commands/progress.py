@@ -17,6 +17,8 @@ from lab.flow.bench import Progress
 from lab.flow.plan import Plan, PlannedCell
 from lab.measure.words import minutes
 
+LEAST_LEFT = 0.05
+"""Share of what was to go that stays until a cell is really done."""
 WRITE_EVERY = 0.3
 """Seconds between two writings of a job's progress."""
 
@@ -77,7 +79,7 @@ class TerminalProgress(Bars):
 
     def __init__(self, console: Console, plan: Plan) -> None:
         super().__init__(console, len(plan.cells))
-        self.plan, self.done_seconds, self.searched = plan, plan.fixed_seconds, set()
+        self.plan, self.done_seconds, self.searched, self.at_cell = plan, 0.0, set(), 0.0
 
     def finished(self, cell: PlannedCell, accuracy: float) -> None:
         """A line for the cell, with the forecast of what is left in the measured pace."""
@@ -85,6 +87,9 @@ class TerminalProgress(Bars):
         if cell.method not in self.searched:
             self.searched.add(cell.method)
             self.done_seconds += self.plan.searching(cell.method)
+        if not self.at_cell:
+            self.done_seconds += self.plan.fixed_seconds
+        self.at_cell = self.elapsed
         left = f"{minutes(self.elapsed)} gone, about {minutes(self.left)} left"
         self.console.print(Text.assemble(f"  {cell.label:<40} {100 * accuracy:5.1f} %   ", (left, "dim")))
         self.one_more()
@@ -95,9 +100,12 @@ class TerminalProgress(Bars):
 
     @property
     def left(self) -> float:
-        """Seconds to go: the forecast of what is left, in the pace measured so far."""
-        pace = self.elapsed / self.done_seconds if self.done_seconds > 1 else 1.0
-        return max(0.0, self.plan.total_seconds - self.done_seconds) * pace
+        """Seconds to go: the forecast of what is left, in the pace measured so far; it shrinks within a cell too."""
+        pace = self.at_cell / self.done_seconds if self.done_seconds > 1 and self.at_cell else 1.0
+        to_go = max(0.0, self.plan.total_seconds - self.done_seconds) * pace
+        within = self.elapsed - self.at_cell
+        # A piece that takes longer than was foreseen is not over because its time is.
+        return max(to_go - within, to_go * LEAST_LEFT)
 
 
 class PointProgress(Bars):
@@ -155,5 +163,7 @@ class JobProgress(TerminalProgress):
             "total": self.total,
             "elapsed_seconds": self.elapsed,
             "left_seconds": self.left,
+            "share": self.elapsed / max(1e-9, self.elapsed + self.left),
+            "written": time.time(),
         }
         write_json(self.folder / "progress.json", state)

@@ -18,6 +18,8 @@ import vl_convert
 
 from lab.report.charts.base import compiled
 
+PAGE = "min(750, windowSize()[0] - (windowSize()[0] > 700 ? 520 : 85))"
+"""Width of a notebook's column: where marimo puts a chart has no width before it is drawn."""
 ROWS = "rows"
 """What the drawing calls its data set."""
 
@@ -43,4 +45,4 @@ def live(chart: Callable[..., alt.TopLevelMixin], rows: Sequence[dict[str, Any]]
 
 @lru_cache(maxsize=128)
 def _drawing(chart: Callable[..., alt.TopLevelMixin], others: tuple[Any, ...]) -> dict[str, Any]:
-    return compiled(chart(ROWS, *others))
+    return compiled(chart(ROWS, *others), PAGE)

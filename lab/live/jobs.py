@@ -52,6 +52,12 @@ class Job:
         return self._read("progress.json")
 
     @property
+    def left_seconds(self) -> float:
+        """Seconds to go now: as it was last written, less what has passed since."""
+        told = self.progress
+        return max(0.0, told.get("left_seconds", 0.0) - (time.time() - told.get("written", time.time())))
+
+    @property
     def ended_well(self) -> bool:
         """Whether it came to its decision."""
         return (self.folder / "finished").exists()
@@ -99,6 +105,11 @@ def jobs(home: Path) -> list[Job]:
     """All jobs that were ever started, the newest first."""
     found = [Job(p.parent) for p in (home / "jobs").glob("*/job.json")]
     return sorted(found, key=lambda j: j._read("job.json").get("started", 0.0), reverse=True)
+
+
+def of_task(home: Path, folder: str) -> list[Job]:
+    """The jobs that were started for a task's folder, the newest first."""
+    return [j for j in jobs(home) if j.arguments and j.arguments[0] == folder]
 
 
 def planned(home: Path, arguments: list[str], state: str = "") -> dict[str, Any]:

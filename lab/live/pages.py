@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 from lab.schema import LabError
 
@@ -41,14 +45,33 @@ PAGES = (
 """In the order of the navigation; a further notebook is one line here and one file in ``notebooks/``."""
 
 
-def navigation(current: str) -> str:
-    """Links to all pages as Markdown, the current one in bold."""
-    return " · ".join(f"**{p.title}**" if p.name == current else f"[{p.title}]({address(p)})" for p in PAGES)
+SERVED = "LAB_SERVED"
+"""In the environment of notebooks that ``lab open`` serves together; a notebook alone has no other page to link to."""
+CARRIED = ("task", "model", "results", "size", "rank", "requests")
+"""Of what an address says: what the next page asks for as well."""
 
 
-def address(page: Page) -> str:
-    """The page's path on the server."""
-    return "/" if page.name == "start" else f"/{page.name}"
+def navigation(current: str, shown: Mapping[str, str] | None = None) -> str:
+    """Links to all pages as HTML, the current one in bold; what is ``shown`` goes with them. Empty for a notebook that
+    stands alone."""
+    if SERVED not in os.environ:
+        return ""
+    query = {name: value for name, value in (shown or {}).items() if name in CARRIED}
+    links = [
+        f"<strong>{p.title}</strong>"
+        if p.name == current
+        else f'<a href="{html.escape(address(p, query))}">{p.title}</a>'
+        for p in PAGES
+    ]
+    # On a phone the links scroll sideways, clear of marimo's own button.
+    style = "display:flex;gap:.9rem;overflow-x:auto;white-space:nowrap;padding:.2rem 3.2rem .2rem 0"
+    return f'<nav aria-label="Pages" style="{style}">{"".join(links)}</nav>'
+
+
+def address(page: Page, query: Mapping[str, str] | None = None) -> str:
+    """The page's path on the server, with a query where there is one."""
+    path = "/" if page.name == "start" else f"/{page.name}/"
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def notebook_file(page: Page) -> Path:

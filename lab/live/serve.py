@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from pathlib import Path
@@ -11,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.websockets import WebSocketClose
 
-from lab.live.pages import PAGES, address, notebook_file
+from lab.live.pages import PAGES, SERVED, notebook_file
 from lab.schema import LabError
 
 HOST = "127.0.0.1"
@@ -23,10 +24,28 @@ def build_app(token: str):
     """The ASGI application with every page, for those who know the ``token``."""
     import marimo
 
+    os.environ[SERVED] = "1"
     server = marimo.create_asgi_app(quiet=True, include_code=False)
     for page in reversed(PAGES):
-        server = server.with_app(path="" if page.name == "start" else address(page), root=str(notebook_file(page)))
-    return LocalOnly(server.build(), token)
+        server = server.with_app(path="" if page.name == "start" else f"/{page.name}", root=str(notebook_file(page)))
+    return LocalOnly(QueryKept(server.build()), token)
+
+
+class QueryKept:
+    """Sends ``/decide?task=handbook`` on to ``/decide/?task=handbook``, where marimo's own redirect drops the query."""
+
+    def __init__(self, inner) -> None:
+        self.inner = inner
+        self.paths = {f"/{page.name}" for page in PAGES}
+
+    async def __call__(self, scope, receive, send) -> None:
+        """ASGI: a redirect for a page's path without its slash, everything else as it is."""
+        if scope["type"] != "http" or scope["path"] not in self.paths:
+            await self.inner(scope, receive, send)
+            return
+        query = scope["query_string"].decode()
+        to = "/" if scope["path"] == "/start" else f"{scope['path']}/"
+        await RedirectResponse(to + (f"?{query}" if query else ""), 307)(scope, receive, send)
 
 
 class LocalOnly:

@@ -116,7 +116,7 @@ def loss_chart(rows: Rows, field: str, title: str) -> alt.Chart:
             x=alt.X("step:Q", title="optimizer steps"),
             y=alt.Y(f"{field}:Q", title=title),
             color=alt.Color("rank:N", title="rank", sort=None, scale=alt.Scale(range=list(PALETTE))),
-            strokeDash=alt.StrokeDash("seed:N", title="seed"),
+            strokeDash=alt.StrokeDash("seed:N", title="seed", legend=alt.Legend(symbolType="stroke", symbolOpacity=1)),
             detail="run:N",
             tooltip=["run:N", "step:Q", f"{field}:Q"],
         )
@@ -139,7 +139,8 @@ def rate_rows(study: Study) -> list[dict[str, Any]]:
             "learning rate": trial.settings["weights"]["learning_rate"],
             "accuracy": 100 * max(0.0, trial.accuracy),
             "nll": trial.nll,
-            "search": f"{study.name_of(choice)}, {choice.size} examples",
+            "search": f"{study.name_of(choice)}, {choice.size} examples" + (f", r{choice.rank}" if choice.rank else ""),
+            "rank": choice.rank,
             "colour": looks.colour(study.name_of(choice)),
         }
         for choice in study.choices
@@ -164,8 +165,12 @@ def rate_chart(rows: Sequence[dict[str, Any]]) -> alt.Chart:
                 legend=alt.Legend(orient="bottom", columns=4),
             ),
             strokeDash=alt.StrokeDash(
-                "size:N", title="labelled examples", legend=alt.Legend(orient="bottom", columns=4)
+                "size:N",
+                title="labelled examples",
+                legend=alt.Legend(orient="bottom", columns=4, symbolType="stroke", symbolOpacity=1),
             ),
+            # Searches of two ranks are two lines.
+            detail="search:N",
             tooltip=["search:N", "learning rate:Q", "accuracy:Q"],
         )
         .properties(height=260, width="container")

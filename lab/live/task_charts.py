@@ -69,7 +69,10 @@ def length_chart(task: Task) -> alt.Chart:
     rows = []
     for part in ("input", "target"):
         words = [len(getattr(s, part).split()) for s in (*task.labelled, *task.test)]
-        counts, edges = np.histogram(words, bins=min(20, max(1, len(set(words)))))
+        # Texts of few lengths get a bar each; all of one length would else be one block over the whole width.
+        few = len(set(words)) <= 20
+        bins = np.arange(min(words) - 0.5, max(words) + 1.5) if few and max(words) - min(words) < 40 else 20
+        counts, edges = np.histogram(words, bins=bins)
         rows += [
             {"part": part, "from": float(a), "to": float(b), "items": int(n)}
             for n, a, b in zip(counts, edges, edges[1:])
@@ -78,7 +81,7 @@ def length_chart(task: Task) -> alt.Chart:
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar()
         .encode(
-            x=alt.X("from:Q", title="words", bin="binned"),
+            x=alt.X("from:Q", title="words", bin="binned", scale=alt.Scale(zero=True)),
             x2="to:Q",
             y=alt.Y("items:Q", title="items"),
             tooltip=["from:Q", "to:Q", "items:Q"],

@@ -9,11 +9,13 @@ import base64
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 
+@cache
 def template(package: str, name: str, folder: str = "templates") -> Template:
     """A template of a package's folder; a name that a template uses and nobody gave is an error."""
     environment = Environment(

@@ -42,6 +42,21 @@ def point_rows(rows: Sequence[Setting]) -> list[dict[str, Any]]:
     ]
 
 
+SHAPES = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "cross",
+    "triangle-down",
+    "triangle-left",
+    "triangle-right",
+    "stroke",
+    "arrow",
+)
+"""Marks of levers: with more levers than colours, no two have both alike."""
+
+
 def frontier_chart(rows: Sequence[dict[str, Any]]) -> alt.LayerChart:
     """Quality against forgetting: up is better, left forgets less;
     the line joins the settings that no other beats in both."""
@@ -58,9 +73,15 @@ def frontier_chart(rows: Sequence[dict[str, Any]]) -> alt.LayerChart:
         "axis:N",
         title=None,
         scale=alt.Scale(domain=axes, range=[PALETTE[n % len(PALETTE)] for n in range(len(axes))]),
-        legend=alt.Legend(orient="bottom", columns=4),
+        legend=alt.Legend(orient="bottom", columns=4, symbolOpacity=1),
     )
-    shape = alt.Shape("axis:N", title=None, scale=alt.Scale(domain=axes), legend=alt.Legend(orient="bottom", columns=4))
+    marks = [SHAPES[n % len(SHAPES)] for n in range(len(axes))]
+    shape = alt.Shape(
+        "axis:N",
+        title=None,
+        scale=alt.Scale(domain=axes, range=marks),
+        legend=alt.Legend(orient="bottom", columns=4, symbolOpacity=1),
+    )
     return alt.layer(
         base.transform_filter("datum.frontier")
         .mark_line(color="#888888", strokeDash=[4, 3])
@@ -74,6 +95,7 @@ def frontier_chart(rows: Sequence[dict[str, Any]]) -> alt.LayerChart:
             shape=shape,
             tooltip=["setting:N", alt.Tooltip("right:Q", format=".1f"), alt.Tooltip("drop:Q", format=".1f"), "seeds:Q"],
         ),
+        base.mark_text(align="left", dx=8, dy=-7, fontSize=10).encode(x=x, y=y, text="setting:N", color=colour),
     ).properties(height=320, width="container")
 
 

@@ -178,24 +178,32 @@ def require_fields(chart: PageChart, spec: dict[str, Any], rows: Iterable[dict[s
         )
 
 
-LABELS = "(containerSize()[0] < 560 ? 190 : 260)"
-"""Pixels beside the panels: the arms' names, the numbers behind the marks, and what stands between."""
+PLACE = "containerSize()[0]"
+"""Width of the place where a chart stands, as Vega asks for it."""
+QUIET = {
+    "axis": dict.fromkeys(("gridColor", "domainColor", "tickColor"), "rgba(128,128,128,0.3)"),
+    "view": {"stroke": "rgba(128,128,128,0.3)"},
+}
+"""Lines that stay behind the data on white and on black."""
 
 
-def compiled(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """The chart as a Vega drawing; panels side by side share the width of the place where it stands."""
+def compiled(chart: alt.TopLevelMixin, place: str = PLACE) -> dict[str, Any]:
+    """The chart as a Vega drawing; panels side by side share the width of their ``place``, a Vega expression."""
     import vl_convert
 
-    drawing = vl_convert.vegalite_to_vega(chart.to_dict())
+    specification = chart.to_dict()
+    drawing = vl_convert.vegalite_to_vega(specification | {"config": specification.get("config", {}) | QUIET})
+    # The arms' names, the numbers behind the marks, and what stands between.
+    beside = f"({place} < 560 ? 190 : 260)"
     widths = {s["name"]: s["value"] for s in drawing.get("signals", []) if re.fullmatch(r"concat_\d+_width", s["name"])}
     for signal in drawing.get("signals", []):
         if signal["name"] in widths:
             share = widths[signal["name"]] / sum(widths.values())
-            wide = f"isFinite(containerSize()[0]) ? max(48, (containerSize()[0] - {LABELS}) * {share:.3f})"
+            wide = f"isFinite({place}) ? max(48, ({place} - {beside}) * {share:.3f})"
             signal["init"] = f"{wide} : {signal.pop('value')}"
             signal["on"] = [{"events": "window:resize", "update": signal["init"]}]
-    # Without a background of its own it takes the page's, light or dark.
-    return {k: v for k, v in drawing.items() if k != "background"}
+    # The page's own background, light or dark, shows through.
+    return drawing | {"background": "transparent"}
 
 
 def svg(chart: alt.LayerChart | alt.FacetChart | alt.HConcatChart, width: int = 640) -> str:

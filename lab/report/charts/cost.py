@@ -22,8 +22,8 @@ def cost_chart(rows: Rows) -> alt.LayerChart:
         base.mark_point(filled=True, size=110, opacity=1).encode(
             x=x, y=y, color=COLOUR, shape=SHAPE, tooltip=["arm:N", "text:N", "monthly_usd:Q"]
         ),
-        base.mark_text(align="left", dx=9, fontSize=11).encode(x=x, y=y, text="arm:N", color=COLOUR),
-    ).properties(height=300, width="container", padding={"left": 5, "right": 110, "top": 5, "bottom": 5})
+        base.mark_text(align="center", dy=-11, fontSize=11).encode(x=x, y=y, text="arm:N", color=COLOUR),
+    ).properties(height=300, width="container", padding={"left": 5, "right": 40, "top": 5, "bottom": 5})
 
 
 COST = PageChart(

@@ -56,7 +56,7 @@ function update() {
   fill(byId("changes"), decision.would_change.map((text) => make("p", "What would change it: " + text)));
   fill(byId("standings"), decision.standings.map((s, n) => {
     const arm = decision.arms[n], tr = row([s.label, percent(arm.accuracy), gap(s), money(arm.monthly_usd), s.content === null ? "" : percent(s.content)], s.label === decision.chosen);
-    tr.append(make("td", s.why, "text"));
+    tr.children[1].after(make("td", s.why, "left"));
     return tr;
   }));
   fill(byId("notes"), shown.notes.map((text) => make("li", text)));
