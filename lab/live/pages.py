@@ -51,6 +51,14 @@ def address(page: Page) -> str:
     return "/" if page.name == "start" else f"/{page.name}"
 
 
+def page_named(name: str) -> Page:
+    """The page of this name; raises LabError listing those there are."""
+    found = next((p for p in PAGES if p.name == name), None)
+    if found is None:
+        raise LabError(f"--page {name}: one of {', '.join(p.name for p in PAGES)}")
+    return found
+
+
 def notebook_file(page: Page) -> Path:
     """The page's file; raises LabError where the notebooks are not at hand."""
     path = NOTEBOOKS / f"{page.name}.py"

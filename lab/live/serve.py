@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import secrets
 import socket
+import threading
+import time
+import webbrowser
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -17,6 +20,8 @@ from lab.schema import LabError
 HOST = "127.0.0.1"
 TOKEN = "access_token"
 """Name of the query's field and of the cookie that say who may ask."""
+UP_WITHIN = 120.0
+"""Seconds after which nobody opens a browser any more."""
 
 
 def build_app(token: str):
@@ -55,8 +60,8 @@ class LocalOnly:
         if self._is_known(asked.cookies.get(cookie, "")):
             await self.inner(scope, receive, send)
             return
-        query = dict(asked.query_params)
-        if scope["type"] == "websocket" or not self._is_known(query.pop(TOKEN, "")):
+        query = [(name, value) for name, value in asked.query_params.multi_items() if name != TOKEN]
+        if scope["type"] == "websocket" or not self._is_known(asked.query_params.get(TOKEN, "")):
             told = "open the address that lab open has printed: it holds what lets you in"
             await _refusal(scope, told)(scope, receive, send)
             return
@@ -96,6 +101,29 @@ def free_port(wanted: int) -> int:
         except OSError:
             raise LabError(f"--port {wanted}: is taken on {HOST}; name another, or 0 for any") from None
         return probe.getsockname()[1]
+
+
+def link(port: int, path: str, token: str, chosen: dict[str, str]) -> str:
+    """The address of a page that lets in, with what the page begins with."""
+    query = {TOKEN: token} | {name: value for name, value in chosen.items() if value}
+    return f"http://{HOST}:{port}{path}?{urlencode(query)}"
+
+
+def show_when_up(to: str, port: int, seconds: float = UP_WITHIN) -> threading.Thread:
+    """Open the address in the browser as soon as somebody listens on the port: the server needs a while to start."""
+
+    def wait() -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, port)) == 0:
+                    webbrowser.open(to)
+                    return
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
 
 
 def serve(port: int, token: str) -> None:
