@@ -31,7 +31,25 @@ def build_app(token: str):
     server = marimo.create_asgi_app(quiet=True, include_code=False)
     for page in reversed(PAGES):
         server = server.with_app(path="" if page.name == "start" else address(page), root=str(notebook_file(page)))
-    return LocalOnly(server.build(), token)
+    return LocalOnly(SlashKeepingQuery(server.build()), token)
+
+
+class SlashKeepingQuery:
+    """Sends a page's address on to the one with a slash behind it, where marimo has the page, and keeps the query:
+    marimo's own redirect loses it, and with it the task that a page shall begin with."""
+
+    def __init__(self, inner) -> None:
+        self.inner = inner
+        self.pages = {address(page) for page in PAGES} - {"/"}
+
+    async def __call__(self, scope, receive, send) -> None:
+        """ASGI: 307 for a page's bare address, all else as it is."""
+        if scope["type"] != "http" or scope["path"] not in self.pages:
+            await self.inner(scope, receive, send)
+            return
+        query = scope["query_string"].decode("latin-1")
+        to = f"{scope['path']}/" + (f"?{query}" if query else "")
+        await RedirectResponse(to, 307)(scope, receive, send)
 
 
 class LocalOnly:
