@@ -26,7 +26,8 @@ NONE = "none"
 DEFAULT_EMBEDDER = "embedder"
 DOCUMENT_FOLDERS = ("documents", "docs")
 """Beside the file: taken for its documents where nothing else is said."""
-EXAMPLE_ROWS = 60
+EXAMPLE_ROWS, QUESTIONS_A_GROUP = 60, 5
+"""Of the example; the generator asks at most so many questions about one thing."""
 EXAMPLE_FILE = "questions.csv"
 LONGEST_CELL = 60
 """Characters of a cell that a question shows."""
@@ -66,6 +67,12 @@ def init(
 ) -> Result:
     """Begin here: make a task of your file, check it, and learn what to run next."""
     asks = Questions(not yes and sys.stdin.isatty())
+    # What can't be is told before an example is written: the same command, mended, must find its folder free.
+    for name, option in ((model, "--model"), (embedder, "--embedder")):
+        if name:
+            _must_be_brought(name, option)
+    if out is not None:
+        require_free(out, force)
     if example is not None:
         if file:
             raise LabError(f"--example {example}: writes a file of its own; leave out {file}, or --example")
@@ -213,15 +220,16 @@ def write_example(folder: Path) -> tuple[str, str]:
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise LabError(f"--example {folder}: exists and is not empty; name another folder")
-    task = generate("handbook", Knobs(train=EXAMPLE_ROWS - 2, validation=1, test=1))
-    samples = (*task.labelled, *task.test)[:EXAMPLE_ROWS]
+    # One question of each group: questions about one thing would stand or fall together, and sixty show little.
+    task = generate("handbook", Knobs(train=QUESTIONS_A_GROUP * EXAMPLE_ROWS - 2, validation=1, test=1))
+    samples = list({s.group: s for s in (*task.labelled, *task.test)}.values())[:EXAMPLE_ROWS]
     documents = folder / "documents"
     documents.mkdir(parents=True)
     for document in task.documents:
         (documents / f"{document.id}.md").write_text(document.text + "\n", encoding="utf-8")
     with open(folder / EXAMPLE_FILE, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["question", "answer", "group", "evidence"])
-        writer.writerows([s.input, s.target, s.group, "|".join(f"{e}.md" for e in s.evidence)] for s in samples)
+        writer.writerow(["question", "answer", "evidence"])
+        writer.writerows([s.input, s.target, "|".join(f"{e}.md" for e in s.evidence)] for s in samples)
     console.print(f"{folder / EXAMPLE_FILE}: {len(samples)} questions, {documents}: what they are about")
     return str(folder / EXAMPLE_FILE), str(documents)

@@ -95,6 +95,8 @@ def test_an_example_is_a_file_like_any_other(run, tmp_path):
         (["t.csv", "--embedder", "minilmm"], "--embedder minilmm: no bundled one"),
         (["t.csv", "--out", "full"], "--force to replace it"),
         (["t.csv", "--example", "ex"], "leave out t.csv, or --example"),
+        (["--example", "ex", "--model", "nanoo"], "--model nanoo: no bundled one"),
+        (["--example", "ex", "--out", "full"], "--force to replace it"),
         (["broken.csv"], "broken.csv, line 2: "),
     ],
 )
