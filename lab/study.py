@@ -269,7 +269,7 @@ class Study:
     @classmethod
     def load(cls, path: Path) -> Study:
         """Read a study; raises LabError where the file is missing, damaged or of a later schema."""
-        return load(path, lambda data: cls._of(data, path), "study", "lab decide")
+        return load(path, lambda data: cls._of(data, path), "study", "lab decide TASK")
 
     @classmethod
     def _of(cls, data: dict[str, Any], path: Path) -> Study:

@@ -248,8 +248,8 @@ def _(saved):
     mo.vstack(
         [
             mo.md(
-                "### The first run\nEvery method that fits the task, on all labels, raced: what is clearly worse leaves "
-                "early. It goes on in the background, and *Decide* shows how far it is."
+                "### The first run\nEvery method that fits the task, on all labels, raced: what is clearly worse "
+                "leaves early. It goes on in the background, and *Decide* shows how far it is."
             ),
             model,
             first_run,

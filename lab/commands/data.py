@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lab.commands.exits import DONE, FAILED
 from lab.commands.options import DEFAULT_MODEL, Folder, ModelName, console
+from lab.commands.output import Result, show_findings, with_output
 from lab.files import write_jsonl
 from lab.schema import LabError
 
 if TYPE_CHECKING:
+    from lab.tasks.check import Finding
+    from lab.tasks.importing import Imported
     from lab.tasks.task import Task
 
 TAKEN_OUT = "taken_out.jsonl"
@@ -21,36 +25,45 @@ SKIPPED = "skipped_rows.jsonl"
 TASK_FILES = ("task.toml", "train.jsonl", "validation.jsonl", "test.jsonl", "documents.jsonl")
 
 
+@with_output("json")
 def check(
     task: Folder,
     model: ModelName = DEFAULT_MODEL,
     mend: Annotated[
         Path | None, typer.Option(help="write the task without leaks, conflicts and duplicates into this folder")
     ] = None,
-) -> None:
+) -> Result:
     """Look at a task's data: size, splits, leaks, duplicates, conflicts, balance, lengths."""
-    from lab.commands.terminal import show_findings
-    from lab.measure.power import power_findings
-    from lab.models.loading import token_counter
-    from lab.tasks.check import check_task
     from lab.tasks.scorers import scorer_for
     from lab.tasks.task import load_task
 
     read = load_task(task)
     if ":" not in read.scorer:
         scorer_for(read)
-    findings = [*check_task(read, *token_counter(model)), *power_findings(read)]
+    findings = findings_of(read, model)
     console.print(f"{read.name} ({task}), scorer {read.scorer}", style="bold")
-    show_findings(console, findings)
+    show_findings(findings)
+    found = {"task": read.name, "folder": str(task), "findings": [vars(f) for f in findings]}
     if mend is not None:
-        _mend(read, mend)
-        return
-    if any(f.level == "error" for f in findings):
-        raise typer.Exit(1)
+        return Result(found | {"written": _mend(read, mend)})
+    return Result(found, status=FAILED if any(f.level == "error" for f in findings) else DONE)
 
 
-def _mend(task: Task, out: Path) -> None:
-    """The mended task into a folder of its own, with a list of what was taken out."""
+def findings_of(task: Task, model: str = "") -> list[Finding]:
+    """What a check of a task finds; lengths as well where a model is named."""
+    from lab.measure.power import power_findings
+    from lab.tasks.check import check_task
+
+    counter = ()
+    if model:
+        from lab.models.loading import token_counter
+
+        counter = token_counter(model)
+    return [*check_task(task, *counter), *power_findings(task)]
+
+
+def _mend(task: Task, out: Path) -> dict[str, str]:
+    """The mended task into a folder of its own, with a list of what was taken out; both paths."""
     from lab.tasks.mending import mended
     from lab.tasks.task import write_task
 
@@ -64,8 +77,10 @@ def _mend(task: Task, out: Path) -> None:
         f"{len(gone):,} items were taken out: {out / TAKEN_OUT}",
         soft_wrap=True,
     )
+    return {"task": str(out), "taken_out": str(out / TAKEN_OUT)}
 
 
+@with_output("json", "quiet")
 def import_(
     source: Annotated[str, typer.Argument(help="CSV, TSV, JSONL, JSON or Parquet file, or a Hub dataset id")],
     out: Annotated[Path, typer.Option(help="task folder to write")],
@@ -93,21 +108,12 @@ def import_(
     ] = False,
     seed: Annotated[int, typer.Option(help="of the split")] = 0,
     force: Annotated[bool, typer.Option(help="replace an existing task folder")] = False,
-) -> None:
+) -> Result:
     """Make a task folder from a file."""
-    from lab.commands.terminal import show_findings
-    from lab.measure.power import power_findings
-    from lab.tasks.check import check_task
-    from lab.tasks.importing import import_task
-    from lab.tasks.task import load_task, write_task
-
-    if out.exists() and any(out.iterdir()) and not force:
-        raise LabError(f"{out}: exists and is not empty; give another --out, or --force to replace it")
-    if documents is not None and not documents.is_dir():
-        raise LabError(f"--documents {documents}: no such folder")
-    found = import_task(
+    require_free(out, force)
+    found = make_task(
         source,
-        name=out.resolve().name,
+        out,
         documents=documents,
         test_source=test,
         validation_source=validation,
@@ -124,14 +130,39 @@ def import_(
         group_column=group,
         evidence_column=evidence,
     )
-    task = found.task
+    return Result(found, [str(out)])
+
+
+def require_free(out: Path, force: bool = False) -> None:
+    """Raises LabError where a task's folder holds something already."""
+    if out.exists() and not out.is_dir():
+        raise LabError(f"--out {out}: is a file; name a folder")
+    if out.exists() and any(out.iterdir()) and not force:
+        raise LabError(f"{out}: exists and is not empty; give another --out, or --force to replace it")
+
+
+def make_task(source: str, out: Path, *, documents: Path | None = None, model: str = "", **more: Any) -> dict[str, Any]:
+    """Write the task that a file holds, say what was recognised and what a check finds; the same as plain values."""
+    from lab.tasks.importing import import_task
+    from lab.tasks.task import load_task, write_task
+
+    if documents is not None and not documents.is_dir():
+        raise LabError(f"--documents {documents}: no such folder")
+    found = import_task(source, name=out.resolve().name, documents=documents, **more)
     for name in (*TASK_FILES, SKIPPED):
         (out / name).unlink(missing_ok=True)
-    write_task(task, out)
+    write_task(found.task, out)
     if found.skipped:
         write_jsonl(out / SKIPPED, ({"file": f, "line": n, "why": w} for f, n, w in found.skipped))
         found.notes.append(f"{len(found.skipped)} bad rows left out: {out / SKIPPED}")
-    named = ", ".join(f"{k} = {v}" for k, v in vars(found.columns).items() if v)
+    _say_what_was_made(found, out)
+    findings = findings_of(load_task(out), model)
+    show_findings(findings)
+    return _in_values(found, out) | {"findings": [vars(f) for f in findings]}
+
+
+def _say_what_was_made(found: Imported, out: Path) -> None:
+    task, named = found.task, ", ".join(f"{k} = {v}" for k, v in vars(found.columns).items() if v)
     console.print(
         f"{out}: {len(task.train):,} train, {len(task.validation):,} validation, {len(task.test):,} test, "
         f"{len(task.documents):,} documents",
@@ -142,8 +173,21 @@ def import_(
     )
     for note in found.notes:
         console.print(note, soft_wrap=True)
-    written = load_task(out)
-    show_findings(console, [*check_task(written), *power_findings(written)])
+
+
+def _in_values(found: Imported, out: Path) -> dict[str, Any]:
+    task = found.task
+    counts = {name: len(getattr(task, name)) for name in ("train", "validation", "test", "documents")}
+    return {
+        "written": str(out),
+        "task": task.name,
+        **counts,
+        "columns": vars(found.columns),
+        "scorer": task.scorer,
+        "instruction": task.instruction,
+        "notes": found.notes,
+        "skipped": len(found.skipped),
+    }
 
 
 def import_probe(

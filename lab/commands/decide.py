@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab.commands import completion
+from lab.commands.exits import DONE, FAILED
 from lab.commands.options import (
+    DATA,
     DEFAULT_MODEL,
+    METHODS,
+    OUTPUT,
+    SCALE,
     Device,
     Embedder,
     Folder,
@@ -30,11 +36,14 @@ from lab.commands.options import (
     repeated,
     with_settings,
 )
-from lab.files import digest
+from lab.commands.output import Result, show_findings, warn, with_output
+from lab.files import digest, read_object
 from lab.measure.settings import Settings
+from lab.measure.words import percent
 from lab.schema import LabError
 
 if TYPE_CHECKING:
+    from lab.decision import Decision
     from lab.flow.bench import Bench
     from lab.flow.plan import Plan
     from lab.flow.workers import Workers
@@ -42,63 +51,125 @@ if TYPE_CHECKING:
     from lab.tasks.task import Task
 
 
+@with_output("json", "quiet")
 @with_settings
 def decide(
     task: Folder,
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="arms, with commas; by default prompting and LoRA, with documents retrieval too",
+            autocompletion=completion.methods,
+            rich_help_panel=METHODS,
+        ),
+    ] = "",
+    ranks: Annotated[str, typer.Option(help="LoRA ranks, with commas", rich_help_panel=METHODS)] = "16",
+    decoding: Annotated[
+        str,
+        typer.Option(
+            help="of every arm: free, constrained (to the task's labels, JSON or records), choose or choose_whole "
+            "(the likeliest label)",
+            autocompletion=completion.one_of("free", "constrained", "choose", "choose_whole"),
+            rich_help_panel=METHODS,
+        ),
+    ] = "free",
+    extract: Annotated[
+        str,
+        typer.Option(
+            help="what of a completion is the answer: last_line, after_answer or first_json; else all",
+            autocompletion=completion.one_of("last_line", "after_answer", "first_json"),
+            rich_help_panel=METHODS,
+        ),
+    ] = "",
+    forgetting: Annotated[
+        bool, typer.Option(help="ask probes before and after each training", rich_help_panel=METHODS)
+    ] = True,
+    sizes: Annotated[
+        str, typer.Option(help="labelled examples (train + validation); all by default", rich_help_panel=DATA)
+    ] = "",
+    items: Annotated[
+        int,
+        typer.Option(help="of a large test set a fixed random part of so many items; 0: all", rich_help_panel=DATA),
+    ] = 0,
+    probes: Probes = None,
+    general_text: GeneralText = None,
+    allow_leak: Annotated[
+        bool,
+        typer.Option(help="run although test items stand in train; the report says so", rich_help_panel=DATA),
+    ] = False,
+    allow_scorer_code: Annotated[
+        bool, typer.Option(help="run the task's own module:function scorer", rich_help_panel=DATA)
+    ] = False,
     model: ModelName = DEFAULT_MODEL,
-    methods: Annotated[str, typer.Option(help="arms, with commas")] = "",
-    ranks: Annotated[str, typer.Option(help="LoRA ranks")] = "16",
-    sizes: Annotated[str, typer.Option(help="labelled examples (train + validation); all by default")] = "",
-    items: Annotated[int, typer.Option(help="of a large test set a fixed random part of so many items; 0: all")] = 0,
-    seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 3,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    embedder: Embedder = "embedder",
+    reranker: Reranker = "",
+    seeds: Annotated[int, typer.Option(help="draws of the training sample", rich_help_panel=SCALE)] = 3,
     race: Annotated[
         bool,
         typer.Option(
             "--race/--full-grid",
             help="drop arms that are clearly worse early, give more items and draws to the rest; or measure everything",
+            rich_help_panel=SCALE,
         ),
     ] = True,
-    budget: Annotated[str, typer.Option(help="drop cells, dearest first, until the forecast fits: 20m, 2h")] = "",
-    device: Device = "auto",
-    precision: Precision = "auto",
-    embedder: Embedder = "embedder",
-    reranker: Reranker = "",
-    out: Annotated[Path | None, typer.Option(help="folder of the report")] = None,
-    fresh: Annotated[
-        bool, typer.Option(help="measure on this machine; of committed studies reuse only what validation chose")
-    ] = False,
-    decoding: Annotated[
+    budget: Annotated[
         str,
         typer.Option(
-            help="of every arm: free, constrained (to the task's labels, JSON or records), choose or choose_whole "
-            "(the likeliest label)"
+            help="drop cells, dearest first, until the forecast fits: 20m, 2h",
+            rich_help_panel=SCALE,
         ),
-    ] = "free",
-    extract: Annotated[
-        str, typer.Option(help="what of a completion is the answer: last_line, after_answer or first_json; else all")
     ] = "",
-    allow_leak: Annotated[
-        bool, typer.Option(help="run although test items stand in train; the report says so")
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            help="measure on this machine; of committed studies reuse only what validation chose",
+            rich_help_panel=SCALE,
+        ),
     ] = False,
-    allow_scorer_code: Annotated[bool, typer.Option(help="run the task's own module:function scorer")] = False,
-    redact: Redact = False,
-    forgetting: Annotated[bool, typer.Option(help="ask probes before and after each training")] = True,
-    probes: Probes = None,
-    general_text: GeneralText = None,
     workers: Annotated[
-        int, typer.Option(help="processes that share the work, each with its part of the cores, or a GPU; 0: one")
+        int,
+        typer.Option(
+            help="processes that share the work, each with its part of the cores, or a GPU; 0: one",
+            rich_help_panel=SCALE,
+        ),
     ] = 0,
-    ray: Annotated[str, typer.Option(help="address of a Ray cluster that does the work; LAB_HOME must be shared")] = "",
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="say what would be run and stop")] = False,
+    ray: Annotated[
+        str,
+        typer.Option(
+            help="address of a Ray cluster that does the work; LAB_HOME must be shared", rich_help_panel=SCALE
+        ),
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder of the report; lab-reports/TASK-MODEL by default", rich_help_panel=OUTPUT),
+    ] = None,
+    redact: Redact = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            help="end with status 1 where no arm is taken, or the one taken is right on less (a share of 1)",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="say what would be run and stop", rich_help_panel=OUTPUT)
+    ] = False,
     plan_json: Annotated[
-        bool, typer.Option("--plan-json", help="the same, with the forecast as JSON in the last line")
+        bool,
+        typer.Option(
+            "--plan-json",
+            help="the same, with the forecast as JSON in the last line",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
     job: Annotated[
         Path | None, typer.Option(hidden=True, help="folder that a background run keeps its progress in")
     ] = None,
     *,
     settings: Settings,
-) -> None:
+) -> Result:
     """Run the arms on a task and decide between them."""
     from lab.files import folder_name
     from lab.flow.instructions import to_try
@@ -109,7 +180,9 @@ def decide(
     from lab.tasks.extraction import require_extraction
     from lab.tasks.task import load_task
 
-    read, command = load_task(task), repeated("decide", ("--out", "--job"))
+    if fail_under is not None and not 0 <= fail_under <= 1:
+        raise LabError(f"--fail-under {fail_under:g}: a share of 1 is needed; 0.8 means 80 %")
+    read, command = load_task(task), repeated("decide", ("--out", "--job", "--fail-under"))
     read = read.with_items(items) if items else read
     out = out or Path("lab-reports") / f"{folder_name(read.name)}-{folder_name(Path(model).name)}"
     if out.exists() and not out.is_dir():
@@ -124,7 +197,7 @@ def decide(
     )
     first = expand(*grid)  # What can't be run is told before the model is loaded.
 
-    from lab.commands.terminal import show_findings, show_plan
+    from lab.commands.terminal import show_plan
     from lab.commands.workbench import open_bench, open_runner
     from lab.context.retrieval.reranking import load_reranker
     from lab.models.base import require
@@ -156,14 +229,15 @@ def decide(
     # What no training can change forgets nothing.
     asked = asked if forgetting and "train" in bench.model.can else None
     _say_what_runs(read, bench)
-    show_findings(console, findings)
+    show_findings(findings)
     _warn_of_long_items(bench)
     _look_ahead(bench, plan, asked, budget_seconds, race)
     show_plan(console, plan, settings, len(read.test) if race else 0)
-    if plan_json:
-        console.print_json(data=_plan_json(plan, settings), indent=None)
     if plan_only or plan_json:
-        return
+        forecast = _plan_json(plan, settings)
+        if plan_json:
+            console.print_json(data=forecast, indent=None)
+        return Result(forecast, [json.dumps(forecast)])
     keep = _Keeper(bench, command, out, redact)
     if helpers:
         here = bench.model.machine
@@ -173,9 +247,26 @@ def decide(
         )
     with helpers or nullcontext():
         study = _run(bench, plan, findings, asked, command, keep, job, allow_leak, settings if race else None, helpers)
-    _conclude(bench, study, settings, command, out, redact, allow_scorer_code)
+    decision, paths = _conclude(bench, study, settings, command, out, redact, allow_scorer_code)
     if job:
         (job / "finished").touch()
+    missed = missed_wish(decision, fail_under)
+    if missed:
+        warn(missed)
+    words = [decision.sentence, str(paths["html"])]
+    return Result(read_object(paths["json"]), words, FAILED if missed else DONE)
+
+
+def missed_wish(decision: Decision, least: float | None) -> str:
+    """Why a decision is not what ``--fail-under`` asks for; empty where it is, or nothing was asked."""
+    if least is None:
+        return ""
+    if not decision.chosen:
+        return f"--fail-under {least:g}: no arm is taken"
+    taken = next(a for a in decision.arms if a.label == decision.chosen)
+    if taken.accuracy >= least:
+        return ""
+    return f"--fail-under {least:g}: {taken.label} is right on {percent(taken.accuracy)}"
 
 
 def _workers(model: str, count: int, address: str) -> Workers | None:
@@ -311,8 +402,8 @@ def _run(
 
 def _conclude(
     bench: Bench, study: Study, settings: Settings, command: str, out: Path, redact: bool, allow_scorer_code: bool
-) -> None:
-    """The decision in the terminal, and the report."""
+) -> tuple[Decision, dict[str, Path]]:
+    """The decision in the terminal, and the report's paths."""
     from lab.commands.terminal import show_decision
     from lab.decision import decide as conclude
     from lab.report.items import disagreements
@@ -327,11 +418,12 @@ def _conclude(
             f"The full decision, with three draws of the training sample: {full_command(command)}",
             soft_wrap=True,
         )
-    console.print(f"Report: {paths['html']}", soft_wrap=True)
+    console.print(f"Report: {paths['html']} (lab view {shlex.quote(str(out))} opens it)", soft_wrap=True)
     if decision.chosen:
         made = shlex.quote(str(out))
         use = f"lab predict {made} INPUTS, lab serve {made}, lab export {made} --out FOLDER"
         console.print(f"Use {decision.chosen}: {use}", soft_wrap=True)
+    return decision, paths
 
 
 def full_command(command: str) -> str:

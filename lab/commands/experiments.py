@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from lab.commands import completion
 from lab.commands.options import (
     DEFAULT_MODEL,
     Device,
@@ -23,10 +24,12 @@ from lab.commands.options import (
     numbers,
     repeated,
 )
+from lab.commands.output import Result, with_output
 from lab.files import read_object
 from lab.schema import LabError
 
 
+@with_output("json", "quiet")
 def sweep(
     task: Folder,
     out: Annotated[Path, typer.Option(help="folder to write sweep.json and sweep.md to")],
@@ -34,7 +37,7 @@ def sweep(
         list[str] | None,
         typer.Option(help="a lever and its values, such as replay=0.01,0.05,0.25; may stand several times"),
     ] = None,
-    method: Annotated[str, typer.Option(help="an arm that trains")] = "lora",
+    method: Annotated[str, typer.Option(help="an arm that trains", autocompletion=completion.methods)] = "lora",
     size: Annotated[int, typer.Option(help="labelled examples")] = 400,
     seeds: Annotated[int, typer.Option(help="draws of the training sample")] = 1,
     model: ModelName = DEFAULT_MODEL,
@@ -43,7 +46,7 @@ def sweep(
     embedder: Embedder = "embedder",
     probes: Probes = None,
     general_text: GeneralText = None,
-) -> None:
+) -> Result:
     """Move one lever of a training at a time: what is learned, what is forgotten."""
     from lab.commands.progress import PointProgress
     from lab.commands.workbench import open_bench
@@ -74,7 +77,9 @@ def sweep(
                 progress.point(_point_in_words(found))
 
         found = run(bench, asked, method, size, wanted, seeds, keep)
-    console.print(f"Sweep: {write_sweep(found, out)}", soft_wrap=True)
+    page = write_sweep(found, out)
+    console.print(f"Sweep: {page}", soft_wrap=True)
+    return Result({"written": {"page": str(page), "json": str(out / "sweep.json")}}, [str(page)])
 
 
 def _require_size(task, size: int, flag: str) -> None:
@@ -95,6 +100,7 @@ def _point_in_words(found) -> str:
     return f"{last.label}: right {100 * last.right:.1f} %, forgets {drop:+.1f} points"
 
 
+@with_output("json", "quiet")
 def why(
     task: Folder,
     out: Annotated[Path, typer.Option(help="folder to write why.json and why_cheap.html to")],
@@ -102,7 +108,7 @@ def why(
     model: ModelName = DEFAULT_MODEL,
     device: Device = "auto",
     precision: Precision = "auto",
-) -> None:
+) -> Result:
     """Why is fine-tuning so cheap? Pretraining beside LoRA, full fine-tuning and training from scratch."""
     from lab.commands.progress import PointProgress
     from lab.commands.workbench import open_bench
@@ -131,16 +137,19 @@ def why(
             progress.point(words)
 
         found = run(bench, wanted, keep)
-    console.print(f"Page: {write_why(found, out)}", soft_wrap=True)
+    page = write_why(found, out)
+    console.print(f"Page: {page}", soft_wrap=True)
+    return Result({"written": {"page": str(page), "json": str(out / "why.json")}}, [str(page)])
 
 
+@with_output("json")
 def memory(
     config: Annotated[str, typer.Argument(help="a model's config.json, or the name of a known shape")],
     batch: int = 1,
     sequence: int = 1024,
     rank: int = 16,
     checkpointing: Annotated[bool, typer.Option(help="recompute activations in the backward pass")] = True,
-) -> None:
+) -> Result:
     """Memory to train a model in full, with LoRA and with QLoRA, from its config.json alone."""
     from lab.measure.memory import FOOTPRINTS, cache_bytes, forecast_training
 
@@ -162,10 +171,12 @@ def memory(
         f"checkpointing {'on' if checkpointing else 'off'}",
     )
     console.print(table)
-    console.print(
-        f"To serve: {shape.parameters * 2 / 2**30:.2f} GiB of weights and "
-        f"{cache_bytes(shape, batch, sequence) / 2**30:.3f} GiB of KV cache.",
-    )
+    weights, cache = shape.parameters * 2, cache_bytes(shape, batch, sequence)
+    console.print(f"To serve: {weights / 2**30:.2f} GiB of weights and {cache / 2**30:.3f} GiB of KV cache.")
+    asked = {"batch": batch, "sequence": sequence, "rank": rank, "checkpointing": checkpointing}
+    training = {name: asdict(used) | {"total": used.total} for name, used in found.items()}
+    serving = {"weights": weights, "cache": cache}
+    return Result({"parameters": shape.parameters} | asked | {"training_bytes": training, "serving_bytes": serving})
 
 
 def _shape(config: str):
@@ -182,12 +193,15 @@ def _shape(config: str):
     return Shape.of(read_object(file))
 
 
-def prices(file: PriceFile = None) -> None:
+@with_output("json")
+def prices(file: PriceFile = None) -> Result:
     """List the price table: what each price is, where it comes from and when it was read."""
     from lab.measure.prices import read_prices
 
-    for price in read_prices(file):
+    found = read_prices(file)
+    for price in found:
         console.print(f"{price.name:<24} {price.words}", soft_wrap=True)
         source = f"{'':<24} {price.date}: {price.source}"
         console.print(source, style="dim", soft_wrap=True)
     console.print("Take one with: lab decide ... --price NAME; your own table with --prices FILE.")
+    return Result([asdict(price) for price in found])

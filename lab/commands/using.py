@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from lab.commands import completion
 from lab.commands.options import DEFAULT_MODEL, Device, console
 from lab.schema import LabError
 
@@ -20,11 +21,25 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """Inputs between two writings of answers: what a stop costs."""
-Report = Annotated[Path, typer.Argument(help="folder of a report with its study.json")]
+Report = Annotated[
+    Path, typer.Argument(help="folder of a report with its study.json", autocompletion=completion.reports)
+]
 ArmName = Annotated[str, typer.Option("--arm", help="an arm by its name or label; the one that was taken by default")]
-Model = Annotated[str, typer.Option("--model", help="where the study's model lies; as lab decide was told by default")]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="where the study's model lies; as lab decide was told by default",
+        autocompletion=completion.models,
+    ),
+]
 Task = Annotated[
-    Path | None, typer.Option("--task", help="where the study's task lies; the folder it was made from by default")
+    Path | None,
+    typer.Option(
+        "--task",
+        help="where the study's task lies; the folder it was made from by default",
+        autocompletion=completion.tasks,
+    ),
 ]
 
 

@@ -96,7 +96,7 @@ def bench_of(study: Study, model_name: str, folder: Path | None, device: str) ->
     task, store = require_task(study, folder), Store()
     model = opened(model_name, device, study.model.get("precision", "auto"), store)
     if model.revision != study.model["revision"]:
-        raise LabError(f"--model {model_name}: is not the model of the study ({study.model['name']})")
+        raise LabError(f"--model {model_name}: is not the model of the study ({study.model['name']}); name that one")
     return Bench(
         # Nothing is scored, so that a scorer of the user's own need not run.
         replace(task, scorer="exact"),

@@ -18,7 +18,7 @@ import vl_convert
 
 from lab.report.charts.base import compiled
 
-PAGE = "min(750, windowSize()[0] - (windowSize()[0] > 700 ? 520 : 85))"
+PAGE = "min(790, windowSize()[0] - (windowSize()[0] > 700 ? 480 : 42))"
 """Width of a notebook's column: where marimo puts a chart has no width before it is drawn."""
 ROWS = "rows"
 """What the drawing calls its data set."""

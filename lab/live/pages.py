@@ -70,8 +70,16 @@ def navigation(current: str, shown: Mapping[str, str] | None = None) -> str:
 
 def address(page: Page, query: Mapping[str, str] | None = None) -> str:
     """The page's path on the server, with a query where there is one."""
-    path = "/" if page.name == "start" else f"/{page.name}/"
+    path = "/" if page.name == "start" else f"/{page.name}"
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def page_named(name: str) -> Page:
+    """The page of this name; raises LabError listing those there are."""
+    found = next((p for p in PAGES if p.name == name), None)
+    if found is None:
+        raise LabError(f"--page {name}: one of {', '.join(p.name for p in PAGES)}")
+    return found
 
 
 def notebook_file(page: Page) -> Path:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import threading
+import time
+import webbrowser
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -12,12 +15,15 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.websockets import WebSocketClose
 
+from lab.live import pages
 from lab.live.pages import PAGES, SERVED, notebook_file
 from lab.schema import LabError
 
 HOST = "127.0.0.1"
 TOKEN = "access_token"
 """Name of the query's field and of the cookie that say who may ask."""
+UP_WITHIN = 120.0
+"""Seconds after which nobody opens a browser any more."""
 
 
 def build_app(token: str):
@@ -27,25 +33,28 @@ def build_app(token: str):
     os.environ[SERVED] = "1"
     server = marimo.create_asgi_app(quiet=True, include_code=False)
     for page in reversed(PAGES):
-        server = server.with_app(path="" if page.name == "start" else f"/{page.name}", root=str(notebook_file(page)))
-    return LocalOnly(QueryKept(server.build()), token)
+        server = server.with_app(
+            path="" if page.name == "start" else pages.address(page), root=str(notebook_file(page))
+        )
+    return LocalOnly(SlashKeepingQuery(server.build()), token)
 
 
-class QueryKept:
-    """Sends ``/decide?task=handbook`` on to ``/decide/?task=handbook``, where marimo's own redirect drops the query."""
+class SlashKeepingQuery:
+    """Sends a page's address on to the one with a slash behind it, where marimo has the page, and keeps the query:
+    marimo's own redirect loses it, and with it the task that a page shall begin with."""
 
     def __init__(self, inner) -> None:
         self.inner = inner
-        self.paths = {f"/{page.name}" for page in PAGES}
+        self.pages = {pages.address(page) for page in PAGES} - {"/"}
 
     async def __call__(self, scope, receive, send) -> None:
-        """ASGI: a redirect for a page's path without its slash, everything else as it is."""
-        if scope["type"] != "http" or scope["path"] not in self.paths:
+        """ASGI: 307 for a page's bare address, all else as it is."""
+        if scope["type"] != "http" or scope["path"] not in self.pages:
             await self.inner(scope, receive, send)
             return
-        query = scope["query_string"].decode()
-        to = "/" if scope["path"] == "/start" else f"{scope['path']}/"
-        await RedirectResponse(to + (f"?{query}" if query else ""), 307)(scope, receive, send)
+        query = scope["query_string"].decode("latin-1")
+        to = f"{scope['path']}/" + (f"?{query}" if query else "")
+        await RedirectResponse(to, 307)(scope, receive, send)
 
 
 class LocalOnly:
@@ -74,8 +83,8 @@ class LocalOnly:
         if self._is_known(asked.cookies.get(cookie, "")):
             await self.inner(scope, receive, send)
             return
-        query = dict(asked.query_params)
-        if scope["type"] == "websocket" or not self._is_known(query.pop(TOKEN, "")):
+        query = [(name, value) for name, value in asked.query_params.multi_items() if name != TOKEN]
+        if scope["type"] == "websocket" or not self._is_known(asked.query_params.get(TOKEN, "")):
             told = "open the address that lab open has printed: it holds what lets you in"
             await _refusal(scope, told)(scope, receive, send)
             return
@@ -115,6 +124,29 @@ def free_port(wanted: int) -> int:
         except OSError:
             raise LabError(f"--port {wanted}: is taken on {HOST}; name another, or 0 for any") from None
         return probe.getsockname()[1]
+
+
+def link(port: int, path: str, token: str, chosen: dict[str, str]) -> str:
+    """The address of a page that lets in, with what the page begins with."""
+    query = {TOKEN: token} | {name: value for name, value in chosen.items() if value}
+    return f"http://{HOST}:{port}{path}?{urlencode(query)}"
+
+
+def show_when_up(to: str, port: int, seconds: float = UP_WITHIN) -> threading.Thread:
+    """Open the address in the browser as soon as somebody listens on the port: the server needs a while to start."""
+
+    def wait() -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, port)) == 0:
+                    webbrowser.open(to)
+                    return
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
 
 
 def serve(port: int, token: str) -> None:

@@ -67,16 +67,13 @@ def choose_columns(
     """
     names, notes = table.columns, []
 
-    def usual(wanted: tuple[str, ...]) -> str:
-        return next((n for u in wanted for n in names if n.lower() == u), "")
-
     def known(given: str, option: str) -> str:
         if given and given not in names:
             raise LabError(f"{table.source}: no column {given!r} for --{option}; columns are {', '.join(names)}")
         return given
 
     def required(given: str, wanted: tuple[str, ...], option: str) -> str:
-        found = known(given, option) or usual(wanted)
+        found = known(given, option) or usual(names, wanted)
         if not found:
             raise LabError(f"{table.source}: name the column with --{option}; columns are {', '.join(names)}")
         return found
@@ -84,7 +81,7 @@ def choose_columns(
     def guessed(given: str | None, option: str, why_not: Callable[[list[Any]], str]) -> str:
         if given is not None:
             return known(given, option)
-        found = usual((option,))
+        found = usual(names, (option,))
         if found and (why := why_not([row.cells.get(found) for row in table.rows])):
             notes.append(f"{found} is not taken for --{option}: {why}")
             return ""
@@ -106,14 +103,19 @@ def choose_columns(
         guessed(id_column, "id", no_ids),
         guessed(group_column, "group", no_groups),
         guessed(evidence_column, "evidence", no_evidence),
-        usual(("accept",)),
-        usual(("rejected",)),
+        usual(names, ("accept",)),
+        usual(names, ("rejected",)),
     )
     if chosen.input == chosen.target:
         raise LabError(f"{table.source}: input and target are the same column {chosen.input!r}")
     if unused := [n for n in names if n not in vars(chosen).values()]:
         notes.append(f"not used: {', '.join(unused)}")
     return chosen, notes
+
+
+def usual(names: list[str], wanted: tuple[str, ...]) -> str:
+    """The column that is called as such columns usually are; empty where there is none."""
+    return next((n for u in wanted for n in names if n.lower() == u), "")
 
 
 def evidence_of(value: Any) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def read_table(source: str, encoding: str = "", separator: str = "") -> Table:
     if not path.exists():
         if source.count("/") <= 1 and not path.suffix:
             return _from_hub(source)
-        raise LabError(f"{source}: no such file")
+        raise LabError(f"{source}: no such file; lab init --example FOLDER writes one to begin with")
     if path.is_dir():
         raise LabError(f"{source}: a folder; name the file with the rows")
     if not path.is_file():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import tomllib
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +21,8 @@ from lab.tasks.documents import read_documents
 from lab.tasks.texts import SINGLE_NAME, UNSPACED, normalise
 
 SPLITS = ("train", "validation", "test")
+BUNDLED = Path("datasets")
+"""Where a checkout, and ``lab generate``, have the bundled tasks."""
 SAMPLE_FIELDS = {"id", "input", "target", "group", "evidence", "accept", "rejected", "choices"}
 
 
@@ -208,12 +211,11 @@ def load_probe_folder(folder: Path) -> Task:
 def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / "task.toml"
     if not folder.is_dir():
-        raise LabError(
-            f"{folder}: no such task folder; make one with: lab import FILE --input COLUMN --target COLUMN --out "
-            f"{folder}"
-        )
+        raise LabError(_no_folder(folder))
     if not path.exists():
-        raise LabError(f"{path}: missing; a task folder needs it with name, instruction and scorer")
+        raise LabError(
+            f"{path}: missing; a task folder needs it with name, instruction and scorer: lab init FILE writes one"
+        )
     require_file(path)
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -229,6 +231,19 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def _no_folder(folder: Path) -> str:
+    """What to do where somebody names a task that is not there: a bundled one lies elsewhere, a file is made one."""
+    bundled = BUNDLED / folder.name
+    if folder.name == str(folder) and (bundled / "task.toml").is_file():
+        return f"{folder}: no such task folder; the bundled task is {bundled}"
+    if folder.is_file():
+        return f"{folder}: a file and no task folder; make one of it with: lab init {shlex.quote(str(folder))}"
+    return (
+        f"{folder}: no such task folder; make one of a file with: lab init FILE --out {shlex.quote(str(folder))} "
+        "(lab import does the same and asks nothing)"
+    )
+
+
 def _is_plain(value: Any) -> bool:
     """Whether JSON can hold a value of a TOML file; dates and times it can't."""
     try:
@@ -241,7 +256,9 @@ def _is_plain(value: Any) -> bool:
 def read_samples(path: Path) -> list[Sample]:
     """The samples of one JSONL file."""
     if not path.exists():
-        raise LabError(f"{path}: missing; a task needs train.jsonl, validation.jsonl and test.jsonl")
+        raise LabError(
+            f"{path}: missing; a task needs train.jsonl, validation.jsonl and test.jsonl: lab init FILE makes them"
+        )
     samples = []
     for number, row in read_jsonl(path):
         where = f"{path}, line {number}"

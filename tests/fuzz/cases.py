@@ -239,6 +239,8 @@ def settings_of_tasks() -> Iterator[Case]:
 
 
 GOOD: dict[str, tuple[str, ...]] = {
+    "init": ("rows.csv", "--out", "new"),
+    "view": ("report", "--no-browser"),
     "get": ("nothing",),
     "decide": ("task", *QUICK, "--plan-only"),
     "check": ("task", "--model", "tiny"),

@@ -100,7 +100,7 @@ def test_a_shared_site_lists_and_holds_the_reports(study, tmp_path):
     write_report(study, Settings(), tmp_path / "second")
     listed = share(tmp_path / "site", [tmp_path / "a&b", tmp_path / "second"])
     index = (tmp_path / "site" / "index.html").read_text()
-    assert [entry["name"] for entry in listed] == ["a&b", "second"] and 'href="a%26b/report.html"' in index
+    assert [entry.name for entry in listed] == ["a&b", "second"] and 'href="a%26b/report.html"' in index
     assert (tmp_path / "site" / "second" / "report.html").read_text() == (
         tmp_path / "second" / "report.html"
     ).read_text()

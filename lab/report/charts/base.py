@@ -202,8 +202,8 @@ def compiled(chart: alt.TopLevelMixin, place: str = PLACE) -> dict[str, Any]:
             wide = f"isFinite({place}) ? max(48, ({place} - {beside}) * {share:.3f})"
             signal["init"] = f"{wide} : {signal.pop('value')}"
             signal["on"] = [{"events": "window:resize", "update": signal["init"]}]
-    # The page's own background, light or dark, shows through.
-    return drawing | {"background": "transparent"}
+    # The page's own background shows through; marimo's menu beside a chart would take room from it.
+    return drawing | {"background": "transparent", "usermeta": {"embedOptions": {"actions": False}}}
 
 
 def svg(chart: alt.LayerChart | alt.FacetChart | alt.HConcatChart, width: int = 640) -> str:
