@@ -68,11 +68,25 @@ def _():
     store, parameters = Store(), address.asked()
     get_pulse, set_pulse = mo.state(0)
     get_ended, set_ended = mo.state(0)
+    get_free, set_free = mo.state("rank" not in parameters)
     seen, remembered = {"pulse": 0, "ended": 0}, {"model": parameters.get("model", "")}
     folders, at_start = views.task_folders(), Shelf.read(store)
     likely = next((task for task, _ in at_start.names() if task in folders), next(iter(folders), None))
     pick_task = mo.ui.dropdown(folders, value=address.chosen(parameters, "task", folders, likely), label="Task")
-    return at_start, get_ended, get_pulse, parameters, pick_task, remembered, seen, set_ended, set_pulse, store
+    return (
+        at_start,
+        get_ended,
+        get_free,
+        get_pulse,
+        parameters,
+        pick_task,
+        remembered,
+        seen,
+        set_ended,
+        set_free,
+        set_pulse,
+        store,
+    )
 
 
 @app.cell(hide_code=True)
@@ -132,7 +146,7 @@ def _(get_pulse, model, pick_results, store, task):
 
 
 @app.cell(hide_code=True)
-def _(known_as, parameters, pick_results, store, task):
+def _(known_as, parameters, pick_results, set_free, store, task):
     # Read apart from the study above: new results must not put the sliders back.
     first_shelf = Shelf.read(store)
     at_first = (
@@ -158,9 +172,16 @@ def _(known_as, parameters, pick_results, store, task):
         label="LoRA rank",
         show_value=True,
         full_width=True,
+        on_change=lambda _: set_free(False),
     )
-    free_rank = mo.ui.switch(value="rank" not in parameters, label="rank by validation")
-    return at_first, free_rank, rank, size
+    return at_first, rank, size
+
+
+@app.cell(hide_code=True)
+def _(get_free, set_free):
+    # Whoever moves the rank's slider wants that rank.
+    free_rank = mo.ui.switch(value=get_free(), label="rank by validation", on_change=set_free)
+    return (free_rank,)
 
 
 @app.cell(hide_code=True)

@@ -261,13 +261,56 @@ def test_the_start_page_says_what_there_is(served, watch):
 def test_sliders_change_the_verdict_at_once(served, watch):
     page = open_decide(served, watch)
     study = Study.load(served[1] / "home" / "studies" / "made" / "study.json")
-    assert page.get_by_text(decide(study, Settings(), 100, 16).sentence).count() == 1
+    assert page.get_by_text(decide(study, Settings(), 100, None).sentence).count() == 1
     slide(page, "LoRA rank", "ArrowLeft")
     page.get_by_text("Take lora r4").first.wait_for()
-    slide(page, "Training examples", "Home")
+    slide(page, "Labelled examples", "Home")
     page.get_by_text(decide(study, Settings(), 25, 4).sentence).first.wait_for()
-    page.get_by_label("Look at the arms").select_option("Against cost")
+    page.get_by_role("tab", name="Cost").click()
+    page.get_by_text("Up is better, left is cheaper").wait_for()
     assert page.locator("canvas, svg.marks").count() >= 2
+
+
+def test_the_address_opens_what_it_names_and_goes_along(served, watch):
+    page = watch().page
+    page.goto(served[0]("/decide").replace("?", "?task=toy&model=nano&size=25&rank=4&margin=7.5&"))
+    study = Study.load(served[1] / "home" / "studies" / "made" / "study.json")
+    page.get_by_text(decide(study, Settings(margin=0.075), 25, 4).sentence).wait_for(timeout=60_000)
+    slide(page, "Requests a month", "ArrowRight")
+    page.wait_for_function("location.search.includes('requests=20000')")
+    page.get_by_role("link", name="Cost").click()
+    page.get_by_role("heading", name="What does it cost?").wait_for(timeout=60_000)
+    page.get_by_text("20,000", exact=True).first.wait_for(timeout=30_000)
+    assert page.get_by_label("Study").input_value() and "task=toy" in page.url
+
+
+@pytest.mark.parametrize(("width", "height"), ((1280, 800), (390, 844)))
+def test_verdict_chart_and_what_would_change_it_stand_on_the_first_screen(served, watch, width, height):
+    page = watch(viewport={"width": width, "height": height}).page
+    page.goto(served[0]("/decide").replace("?", "?task=toy&model=nano&"))
+    page.get_by_text("Take lora r16").first.wait_for(timeout=60_000)
+    chart = page.locator("canvas, svg.marks").first
+    chart.wait_for(timeout=30_000)
+    verdict, drawn = page.locator(".lab-verdict").bounding_box(), chart.bounding_box()
+    assert "What would change it:" in page.inner_text(".lab-verdict")
+    assert verdict["y"] < drawn["y"] and drawn["y"] + drawn["height"] <= height
+    assert drawn["x"] + drawn["width"] <= width, "nothing runs off the page"
+
+
+def test_a_size_that_was_not_measured_shows_its_neighbour(served, watch):
+    page = open_decide(served, watch)
+    slide(page, "Labelled examples", "End")
+    page.get_by_text("labelled examples are not measured (there are 25, 100): this is 100.").wait_for(timeout=30_000)
+    assert page.get_by_text("Take lora r16").count() and page.get_by_role("button", name="Run what is missing").count()
+
+
+def test_a_task_without_results_is_led_to_its_first_run(served, watch):
+    write_task(make_task(60), served[1] / "fresh")
+    page = watch().page
+    page.goto(served[0]("/decide").replace("?", "?task=fresh&"))
+    page.get_by_role("heading", name=re.compile("Nothing is measured yet for fresh")).wait_for(timeout=60_000)
+    assert page.get_by_role("button", name="Run what is missing").is_visible()
+    page.get_by_text("on this machine, the search on validation included").wait_for(timeout=90_000)
 
 
 def test_a_missing_cell_is_run_to_its_end_and_appears(served, watch):
@@ -277,8 +320,7 @@ def test_a_missing_cell_is_run_to_its_end_and_appears(served, watch):
     page.get_by_text("Running").first.wait_for(timeout=20_000)
     slide(page, "Margin, points", "ArrowRight")
     page.get_by_text("Everything chosen is measured").wait_for(timeout=120_000)
-    page.get_by_label("Look at the arms").select_option("Numbers")
-    page.get_by_text("zero_shot").first.wait_for()
+    page.locator(".lab-wide").get_by_text("zero_shot").first.wait_for()
 
 
 def test_a_run_can_be_stopped_and_a_second_tab_sees_it(served, watch):
@@ -331,12 +373,13 @@ def test_a_question_is_searched(served, watch):
 
 def test_the_export_opens_without_a_network(served, watch, tmp_path):
     page = open_decide(served, watch)
+    page.get_by_role("tab", name="Provenance").click()
     with page.expect_download(timeout=60_000) as download:
         page.get_by_text("Report without texts").click()
     download.value.save_as(tmp_path / "export.html")
     offline = watch().page
     offline.goto((tmp_path / "export.html").as_uri())
-    offline.wait_for_selector("#chart-cost svg")
+    offline.wait_for_selector("#chart-quality svg.marks")
     assert offline.inner_text("#sentence").startswith("Take lora r")
     assert "Where does person" not in (tmp_path / "export.html").read_text()
 
@@ -351,8 +394,7 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
   if (text === window.wanted) seen();
   return own.call(this, text, ...rest);
 };
-const inside = (c) => c.shadowRoot ? c.shadowRoot.textContent : "";
-const verdict = () => [...document.querySelectorAll("marimo-callout-output")].map(inside).join(" ");
+const verdict = () => [...document.querySelectorAll(".lab-verdict")].map((v) => v.textContent).join(" ");
 const look = () => { if (window.wanted && verdict().includes(window.wanted)) seen(); requestAnimationFrame(look); };
 requestAnimationFrame(look);
 addEventListener("keydown", (e) => { window.pressed = e.timeStamp; window.arrived = 0; }, true);
@@ -392,10 +434,9 @@ def test_a_slider_reaches_verdict_and_chart_at_once(served, watch):
 
 def test_weights_that_serve_others_have_a_limit(served, watch):
     page = open_decide(served, watch)
-    page.get_by_text("the trained weights also serve others").click()
-    page.get_by_text("what it forgets was not measured").or_(page.get_by_text("may forget up to")).first.wait_for(
-        timeout=30_000
-    )
+    page.get_by_text("Prices and limits").click()
+    page.get_by_text("the weights also serve others").click()
+    page.get_by_text("may forget beyond the limit").first.wait_for(timeout=30_000)
 
 
 def test_costs_follow_the_prices(served, watch):
