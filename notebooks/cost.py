@@ -58,7 +58,6 @@ def _():
         label="Price",
         full_width=True,
     )
-    mo.hstack([pick, named], widths=[1, 2], gap=2)
     return named, parameters, pick, prices, shelf
 
 
@@ -103,16 +102,7 @@ def _(named, parameters, prices):
         if named.value
         else mo.md("<small>The price is an example: put in your own.</small>")
     )
-    mo.vstack(
-        [
-            source,
-            requests,
-            mo.hstack([hosting, hour, speed, months, updates], justify="start", gap=1.5, wrap=True),
-            mo.hstack(list(token_prices), justify="start", gap=1.5, wrap=True),
-            mo.hstack(list(people), justify="start", gap=1.5, wrap=True),
-        ]
-    )
-    return hosting, hour, months, people, requests, speed, token_prices, updates
+    return hosting, hour, months, people, requests, source, speed, token_prices, updates
 
 
 @app.cell(hide_code=True)
@@ -127,11 +117,32 @@ def _(pick, shelf):
     size = mo.ui.slider(
         steps=study.sizes() or [0],
         value=(study.sizes() or [0])[-1],
-        label="Training examples",
+        label="Labelled examples",
         show_value=True,
     )
-    size if len(study.sizes()) > 1 else None
     return size, study
+
+
+@app.cell(hide_code=True)
+def _(hosting, hour, months, named, people, pick, requests, size, source, speed, study, token_prices, updates):
+    # Token prices matter where tokens are paid, the machine's hour where it is.
+    paid = list(token_prices) if hosting.value == "api" else [hour, speed]
+    mo.sidebar(
+        [
+            pick,
+            *([size] if len(study.sizes()) > 1 else []),
+            requests,
+            named,
+            source,
+            hosting,
+            *paid,
+            months,
+            updates,
+            mo.accordion({"People": mo.vstack(list(people))}),
+        ],
+        width="19rem",
+    )
+    return
 
 
 @app.cell(hide_code=True)
@@ -162,7 +173,7 @@ def _(hosting, hour, months, people, requests, shown, speed, study, token_prices
         )
     except LabError as error:
         settings, trouble = None, str(error)
-    mo.stop(settings is None, mo.callout(mo.plain_text(trouble), kind="warn"))
+    mo.stop(settings is None, mo.callout(views.text_block(trouble), kind="warn"))
     decision = verdict(shown, settings)
     apart = (
         []
@@ -290,7 +301,7 @@ def _(batch, checkpointing, config, rank, sequence):
         int(rank.value),
         checkpointing.value,
     )
-    mo.callout(mo.plain_text(wrong), kind="danger") if wrong else views.table(memory)
+    mo.callout(views.text_block(wrong), kind="danger") if wrong else views.table(memory)
     return
 
 

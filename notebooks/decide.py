@@ -69,7 +69,7 @@ def _():
     get_pulse, set_pulse = mo.state(0)
     get_ended, set_ended = mo.state(0)
     get_free, set_free = mo.state("rank" not in parameters)
-    seen, remembered = {"pulse": 0, "ended": 0}, {"model": parameters.get("model", "")}
+    seen, remembered = {}, {"model": parameters.get("model", "")}
     folders, at_start = views.task_folders(), Shelf.read(store)
     likely = next((task for task, _ in at_start.names() if task in folders), next(iter(folders), None))
     pick_task = mo.ui.dropdown(folders, value=address.chosen(parameters, "task", folders, likely), label="Task")
@@ -96,7 +96,7 @@ def _(pick_task):
         mo.callout(mo.md("No task at hand. Make one in *Your task*, or with `lab init`."), kind="warn"),
     )
     task, trouble = views.load(pick_task.value)
-    mo.stop(task is None, mo.callout(mo.plain_text(trouble), kind="danger"))
+    mo.stop(task is None, mo.callout(views.text_block(trouble), kind="danger"))
     return (task,)
 
 
@@ -120,15 +120,18 @@ def _(at_start, remembered, task):
 
 
 @app.cell(hide_code=True)
-def _(get_ended, other_model, parameters, pick_model, store, task):
+def _(get_ended, other_model, pick_model, seen, store, task):
     get_ended()
     model = other_model.value.strip() or pick_model.value
     there = Shelf.read(store)
     offered = there.offered(task.name, Path(model).name, there.digests_of(task))
     options = {WHOSE[name]: name for name in offered}
-    first_shown = address.chosen(parameters, "results", offered, offered[0] if offered else None)
+    # The first results of one's own are shown as soon as they are there.
+    newly_own = MINE in offered and MINE not in seen.setdefault(("offered", task.name), offered)
+    seen[("offered", task.name)] = offered
+    first_shown = MINE if newly_own else address.chosen(address.asked(), "results", offered, next(iter(offered), None))
     pick_results = mo.ui.dropdown(
-        options, value=WHOSE[first_shown] if first_shown else None, label="Results of", allow_select_none=False
+        options, value=WHOSE[first_shown] if first_shown else None, label="Results of", allow_select_none=not offered
     )
     return model, offered, pick_results
 
@@ -141,13 +144,15 @@ def _(get_pulse, model, pick_results, store, task):
     found = shelf.of(task.name, known_as, digests, pick_results.value) if pick_results.value else []
     study = shelf.combined(task.name, known_as, digests, pick_results.value) if found else None
     shown_at = lru_cache(maxsize=64)(lambda size, rank: evidence(study, size, rank))
-    mo.vstack([mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged]) if shelf.damaged else None
-    return digests, found, known_as, shelf, shown_at, study
+    won = gains(study) if study else []
+    return digests, found, known_as, shelf, shown_at, study, won
 
 
 @app.cell(hide_code=True)
-def _(known_as, parameters, pick_results, set_free, store, task):
-    # Read apart from the study above: new results must not put the sliders back.
+def _(known_as, pick_results, set_free, store, task):
+    # Read apart from the study above: new results must not put the sliders back. Where the sliders are made again, the
+    # address knows where they were.
+    here = address.asked()
     first_shelf = Shelf.read(store)
     at_first = (
         first_shelf.combined(task.name, known_as, first_shelf.digests_of(task), pick_results.value)
@@ -158,7 +163,7 @@ def _(known_as, parameters, pick_results, set_free, store, task):
     whole = len(task.labelled)
     sizes = sorted({s for s in (*SIZES, whole) if s <= whole} | {s for s in measured_sizes if s <= whole})
     ranks = sorted({*RANKS, *(r for n in at_first.arms() for r in at_first.ranks(n))} if at_first else RANKS)
-    start_size = address.chosen(parameters, "size", sizes, nearest(whole, measured_sizes) or min(400, whole))
+    start_size = address.chosen(here, "size", sizes, nearest(whole, measured_sizes) or min(400, whole))
     size = mo.ui.slider(
         steps=sizes or [whole],
         value=start_size if start_size in sizes else whole,
@@ -168,7 +173,7 @@ def _(known_as, parameters, pick_results, set_free, store, task):
     )
     rank = mo.ui.slider(
         steps=ranks,
-        value=address.chosen(parameters, "rank", ranks, 16),
+        value=address.chosen(here, "rank", ranks, 16),
         label="LoRA rank",
         show_value=True,
         full_width=True,
@@ -373,14 +378,14 @@ def _(running, stop_buttons, stopped):
         bar = f"**Running** <progress value='{share}' style='width: 60%'></progress>"
         bars.append(mo.vstack([mo.md(bar), mo.hstack([mo.plain_text(words), button], justify="start", wrap=True)]))
     if stopped:
-        bars.append(mo.callout(mo.plain_text(f"The last run ended early: {stopped.last_words}"), kind="warn"))
+        bars.append(mo.callout(views.text_block(f"The last run ended early: {stopped.last_words}"), kind="warn"))
     mo.vstack(bars) if bars else None
     return
 
 
 @app.cell(hide_code=True)
-def _(decision, study):
-    mo.vstack([mo.md("### Why not the others?"), verdicts.standing_table(decision, gains(study))])
+def _(decision, won):
+    mo.vstack([mo.md("### Why not the others?"), verdicts.standing_table(decision, won)])
     return
 
 
@@ -718,16 +723,21 @@ def _(pick_task, pulse, seen, set_ended, set_pulse, store):
     running = [j for j in recent if j.running]
     stopped = recent[0] if recent and not running and not recent[0].ended_well else None
     now, ended = sum(j.progress.get("cells_done", 0) + j.ended_well for j in recent), len(recent) - len(running)
-    if now != seen["pulse"]:
-        seen["pulse"] = now
-        set_pulse(now)
-    if ended != seen["ended"]:
-        seen["ended"] = ended
-        set_ended(ended)
+    # What there was when the page opened is shown already.
+    for kind, count, tell in (("pulse", now, set_pulse), ("ended", ended, set_ended)):
+        if seen.setdefault((kind, pick_task.value), count) != count:
+            seen[kind, pick_task.value] = count
+            tell(lambda told: told + 1)
     stop_buttons = mo.ui.array(
         [mo.ui.button(label="Stop", kind="danger", on_click=lambda _, j=j: j.stop()) for j in running]
     )
     return running, stop_buttons, stopped
+
+
+@app.cell(hide_code=True)
+def _(shelf):
+    mo.vstack([mo.callout(views.text_block(text), kind="warn") for text in shelf.damaged]) if shelf.damaged else None
+    return
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def _(pick_sweep):
         swept, damage = Sweep.load(Path(pick_sweep.value)), ""
     except LabError as error:
         swept, damage = None, str(error)
-    mo.stop(swept is None, mo.callout(mo.plain_text(damage), kind="danger"))
+    mo.stop(swept is None, mo.callout(views.text_block(damage), kind="danger"))
     settings = point_rows(measured(swept))
     axes = [a for a in dict.fromkeys(r["axis"] for r in settings) if a != "start"]
     pick_axis = mo.ui.dropdown(axes, value="replay" if "replay" in axes else next(iter(axes), None), label="Lever")

@@ -73,7 +73,7 @@ def _():
 @app.cell(hide_code=True)
 def _(embedder, pick_task, store):
     task, trouble = views.load(pick_task.value)
-    mo.stop(task is None, mo.callout(mo.plain_text(trouble), kind="danger"))
+    mo.stop(task is None, mo.callout(views.text_block(trouble), kind="danger"))
     tools = Tools(embedder.value, store.cache / "vectors")
 
     @lru_cache(maxsize=16)
@@ -102,7 +102,7 @@ def _(asked, choice, chunk, k, mode, search_over, task):
         searcher, passages = search_over(int(chunk.value), mode.value)
         hits = searcher.search([question], 50)[0]
     except LabError as error:
-        mo.stop(True, mo.callout(mo.plain_text(str(error)), kind="danger"))
+        mo.stop(True, mo.callout(views.text_block(str(error)), kind="danger"))
     gold = set(known.evidence) if known else set()
     place = next((n for n, (i, _) in enumerate(hits, 1) if passages[i].document_id in gold), None)
     found = [

@@ -75,7 +75,7 @@ def _(pages, shelf):
         [
             mo.md("## What is measured"),
             views.table(rows, links={"task": "link"}) if rows else mo.md("Nothing yet: go to *Decide*."),
-            *(mo.callout(mo.plain_text(text), kind="warn") for text in shelf.damaged),
+            *(mo.callout(views.text_block(text), kind="warn") for text in shelf.damaged),
         ]
     )
     return
@@ -91,25 +91,26 @@ def _():
 
 @app.cell(hide_code=True)
 def _(store):
-    kinds = {}
-    for row in listed(store):
-        kinds.setdefault(row.kind, [0, 0, 0])
-        kinds[row.kind][0 if not row.committed else 1] += 1
-        kinds[row.kind][2] += not row.readable
-    stored = [
-        {"kind": kind, "own": counts[0], "committed": counts[1], "damaged": counts[2]} for kind, counts in kinds.items()
-    ]
-    mo.accordion(
-        {
-            "In the store": mo.vstack(
-                [
-                    views.text_block(str(store.home)),
-                    views.table(stored) if stored else mo.md("The store is empty."),
-                    mo.md(f"Tasks at hand: {', '.join(map(escaped, views.task_folders())) or 'none'}."),
-                ]
-            )
-        }
-    )
+    def contents():
+        # Read when somebody looks: a large store takes a while.
+        kinds = {}
+        for row in listed(store):
+            kinds.setdefault(row.kind, [0, 0, 0])
+            kinds[row.kind][0 if not row.committed else 1] += 1
+            kinds[row.kind][2] += not row.readable
+        stored = [
+            {"kind": kind, "own": counts[0], "committed": counts[1], "damaged": counts[2]}
+            for kind, counts in kinds.items()
+        ]
+        return mo.vstack(
+            [
+                views.text_block(str(store.home)),
+                views.table(stored) if stored else mo.md("The store is empty."),
+                mo.md(f"Tasks at hand: {', '.join(map(escaped, views.task_folders())) or 'none'}."),
+            ]
+        )
+
+    mo.accordion({"In the store": mo.lazy(contents)})
     return
 
 

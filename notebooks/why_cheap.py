@@ -69,7 +69,7 @@ def _(pick):
         found, damage = Why.load(Path(pick.value)), ""
     except LabError as error:
         found, damage = None, str(error)
-    mo.stop(found is None, mo.callout(mo.plain_text(damage), kind="danger"))
+    mo.stop(found is None, mo.callout(views.text_block(damage), kind="danger"))
     mo.callout(mo.md(f"**{worth_in_examples(found)}**"), kind="neutral")
     return (found,)
 

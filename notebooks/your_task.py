@@ -68,7 +68,7 @@ def _(table_file):
     try:
         table = shaped(read_table(str(source)))
     except LabError as error:
-        mo.stop(True, mo.callout(mo.plain_text(str(error)), kind="danger"))
+        mo.stop(True, mo.callout(views.text_block(str(error)), kind="danger"))
     names = table.columns
     mo.vstack(
         [
@@ -162,7 +162,7 @@ def _(
         task = found.task
         findings = [*check_task(task), *power_findings(task)]
     except LabError as error:
-        mo.stop(True, mo.callout(mo.plain_text(str(error)), kind="danger"))
+        mo.stop(True, mo.callout(views.text_block(str(error)), kind="danger"))
     mo.vstack(
         [
             mo.md("### Checks"),
@@ -220,14 +220,14 @@ def _(findings, folder, save, task):
     trouble = (
         "" if not out.exists() or not any(out.iterdir()) else f"{out}: exists and is not empty; choose another name"
     )
-    mo.stop(bool(trouble), mo.callout(mo.plain_text(trouble), kind="danger"))
+    mo.stop(bool(trouble), mo.callout(views.text_block(trouble), kind="danger"))
     try:
         write_task(task, out)
     except OSError as error:
-        mo.stop(True, mo.callout(mo.plain_text(f"{out}: {error.strerror}; choose another folder"), kind="danger"))
+        mo.stop(True, mo.callout(views.text_block(f"{out}: {error.strerror}; choose another folder"), kind="danger"))
     _, unreadable = views.load(str(out))
     mo.stop(
-        bool(unreadable), mo.callout(mo.plain_text(f"Saved, but it can't be used yet: {unreadable}"), kind="danger")
+        bool(unreadable), mo.callout(views.text_block(f"Saved, but it can't be used yet: {unreadable}"), kind="danger")
     )
     errors = [f for f in findings if f.level == "error"]
     saved = "" if errors else str(out)

@@ -16,9 +16,11 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from lab.report.charts.base import compiled
+from lab.report.charts.base import PLACE, compiled
 
-PAGE = "min(790, windowSize()[0] - (windowSize()[0] > 700 ? 480 : 42))"
+MENU = 38
+"""Pixels of marimo's menu beside a chart."""
+PAGE = "min(735, windowSize()[0] - (windowSize()[0] > 700 ? 535 : 85))"
 """Width of a notebook's column: where marimo puts a chart has no width before it is drawn."""
 ROWS = "rows"
 """What the drawing calls its data set."""
@@ -45,4 +47,7 @@ def live(chart: Callable[..., alt.TopLevelMixin], rows: Sequence[dict[str, Any]]
 
 @lru_cache(maxsize=128)
 def _drawing(chart: Callable[..., alt.TopLevelMixin], others: tuple[Any, ...]) -> dict[str, Any]:
-    return compiled(chart(ROWS, *others), PAGE)
+    drawing = compiled(chart(ROWS, *others), PAGE)
+    # marimo's menu stands beside a chart, in room that the chart takes for its own.
+    signals = json.loads(json.dumps(drawing.get("signals", [])).replace(PLACE, f"({PLACE} - {MENU})"))
+    return drawing | {"signals": signals}

@@ -40,6 +40,7 @@ PAGES = (
         "what each arm costs at your prices, where two cost the same, and whether a model fits your memory",
     ),
     Page("forgetting", "Forgetting", "what a training took away, and which levers keep it"),
+    Page("start_your_own", "Start your own", "forty lines over the Python API, to copy and adapt in the editor"),
     Page("why_cheap", "Why cheap", "why fine-tuning costs so little beside pretraining, from this lab's own ledger"),
 )
 """In the order of the navigation; a further notebook is one line here and one file in ``notebooks/``."""

@@ -9,7 +9,9 @@ from typing import Any
 
 def escaped(text: str) -> str:
     """A text that came from outside as Markdown that shows it and does nothing else."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~:$@-])", lambda m: f"&#{ord(m.group())};", html.escape(text)).replace("\n", " ")
+    return re.sub(
+        r"([\\`*_{}\[\]()#+!|~:$@-])", lambda m: f"&#{ord(m.group())};", html.escape(text, quote=False)
+    ).replace("\n", " ")
 
 
 def how_answered(settings: dict[str, Any]) -> str:

@@ -199,11 +199,15 @@ def compiled(chart: alt.TopLevelMixin, place: str = PLACE) -> dict[str, Any]:
     for signal in drawing.get("signals", []):
         if signal["name"] in widths:
             share = widths[signal["name"]] / sum(widths.values())
-            wide = f"isFinite({place}) ? max(48, ({place} - {beside}) * {share:.3f})"
+            # On a phone the panel that decides stays readable, the others may scroll.
+            least = 70 if share == max(widths.values()) / sum(widths.values()) else 36
+            wide = f"isFinite({place}) ? max({least}, ({place} - {beside}) * {share:.3f})"
             signal["init"] = f"{wide} : {signal.pop('value')}"
             signal["on"] = [{"events": "window:resize", "update": signal["init"]}]
-    # The page's own background shows through; marimo's menu beside a chart would take room from it.
-    return drawing | {"background": "transparent", "usermeta": {"embedOptions": {"actions": False}}}
+    if widths:
+        drawing["layout"]["padding"] = {"signal": f"{place} < 560 ? 14 : {drawing['layout']['padding']}"}
+    # The page's own background, light or dark, shows through.
+    return drawing | {"background": "transparent"}
 
 
 def svg(chart: alt.LayerChart | alt.FacetChart | alt.HConcatChart, width: int = 640) -> str:

@@ -71,7 +71,7 @@ def _right(rows: Rows) -> alt.LayerChart:
     return alt.layer(
         band,
         base.mark_rule(strokeWidth=3).encode(
-            x=alt.X(**percent("low", "right answers, with 95 % intervals")), x2="high:Q", color=COLOUR
+            x=alt.X(**percent("low", "right answers (95 %)")), x2="high:Q", color=COLOUR
         ),
         base.mark_point(filled=True, size=90, opacity=1).encode(
             x=alt.X(**percent("accuracy")), color=COLOUR, shape=SHAPE, tooltip=["arm:N", "text:N"]
@@ -85,7 +85,7 @@ def _right(rows: Rows) -> alt.LayerChart:
 
 def _dollars(rows: Rows) -> alt.LayerChart:
     base, band = _panel(rows)
-    x = alt.X("monthly_usd:Q", title="USD a month", axis=alt.Axis(format="~g", tickCount=2), scale=alt.Scale(zero=True))
+    x = alt.X("monthly_usd:Q", title="USD/month", axis=alt.Axis(format="~g", tickCount=2), scale=alt.Scale(zero=True))
     return alt.layer(
         band,
         base.mark_bar(height=8).encode(
@@ -100,7 +100,7 @@ def _dollars(rows: Rows) -> alt.LayerChart:
 def _lost(rows: Rows) -> alt.LayerChart:
     base, band = _panel(rows)
     measured = base.transform_filter("isValid(datum.forgetting)")
-    x = alt.X("forgetting:Q", title="forgets, points", axis=alt.Axis(tickCount=3), scale=alt.Scale(domain=[-10, 100]))
+    x = alt.X("forgetting:Q", title="forgets", axis=alt.Axis(tickCount=3), scale=alt.Scale(domain=[-10, 100]))
     return alt.layer(
         band,
         measured.mark_rule(strokeWidth=3).encode(
