@@ -187,8 +187,8 @@ def _(pick_axis, settings):
             "drop, points": round(r["drop"], 1),
             "from": round(r["drop_low"], 1),
             "to": round(r["drop_high"], 1),
-            "KL from the base": r["kl"],
-            "training loss": r["loss"],
+            "KL from the base": None if r["kl"] is None else float(f"{r['kl']:.3g}"),
+            "training loss": float(f"{r['loss']:.3g}"),
             "seeds": r["seeds"],
         }
         for r in settings

@@ -206,7 +206,7 @@ def _manner(changes: list[Change]) -> str:
     if "facts_by_choice" not in found or "public_facts" not in found:
         return ""
     chosen, freely, shown = found["facts_by_choice"], found["public_facts"], found.get("facts_after_examples")
-    if freely.low <= 0 and chosen.low <= 0:
+    if freely.low <= 0 and chosen.low <= 0 and max(freely.drop, chosen.drop) < MANNER:
         return "No fact is lost that can be shown, neither asked freely nor by choice."
     if chosen.low > 0 and freely.drop - chosen.drop < MANNER:
         return "Facts asked freely and facts by choice go together: what is lost is lost knowledge."
@@ -220,6 +220,8 @@ def _manner(changes: list[Change]) -> str:
         f"choice {100 * chosen.after:.0f} % ({100 * chosen.before:.0f} % before, {100 * CHANCE:.0f} % by chance): "
     )
     half = (chosen.before - CHANCE) / 2
+    if freely.low <= 0 and chosen.low <= 0:
+        return f"{told}whether anything is lost can't be told, the trainings differ too much."
     if chosen.low <= 0 and chosen.high > half:
         return f"{told}whether knowledge is lost or the manner of answering can't be told from so few items.{recovered}"
     if chosen.low > 0 and chosen.drop > half:

@@ -161,3 +161,13 @@ def test_an_interval_that_holds_both_can_not_tell():
     """Ten items: freely all lost; by choice 10 before, 7 after, which may be nothing and may be half."""
     after = [probed("facts_by_choice", "c" * 7 + "w" * 3, "lora"), probed("public_facts", "w" * 10, "lora")]
     assert "can't be told from so few items" in compared(BASE, after, "lora").manner
+
+
+def test_trainings_that_differ_too_much_can_not_tell():
+    """Three trainings, one of which loses every fact: a third on average, and nothing that can be shown."""
+    after = [
+        probed(name, outcomes * 10, "lora", seed)
+        for name in ("facts_by_choice", "public_facts")
+        for seed, outcomes in enumerate("ccw")
+    ]
+    assert compared(BASE, after, "lora").manner.endswith("can't be told, the trainings differ too much.")
