@@ -12,12 +12,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lab.files import folder_name
+from lab.files import folder_name, write_whole
 from lab.live.exporting import export
 from lab.live.pages import NOTEBOOKS
 from lab.live.scenes import Scenes
 from lab.live.wheels import FILE, lab_wheel
-from lab.schema import LabError
+from lab.schema import LabError, extra
 from lab.study import Study
 
 FOLDER = "live"
@@ -40,21 +40,19 @@ def share_live(site: Path, report: Path) -> tuple[str, str, str]:
     uv = uv_at_hand()
     name = folder_name(report.resolve().name)
     out = site / FOLDER / name
-    shutil.rmtree(out, ignore_errors=True)
+    carried = {f"public/{FILE}": lab_wheel(), "public/scenes.json": Scenes.of(study).written()}
     with tempfile.TemporaryDirectory() as made:
         # marimo takes the folder public/ along that lies beside a notebook.
-        here = Path(made)
-        shutil.copyfile(notebook, here / NOTEBOOK)
-        (here / "public").mkdir()
-        (here / "public" / FILE).write_bytes(lab_wheel())
-        (here / "public" / "scenes.json").write_bytes(Scenes.of(study).written())
-        trouble = export("html-wasm", here / NOTEBOOK, out, "--mode", "run", surroundings={"UV": uv})
+        shutil.copyfile(notebook, Path(made) / NOTEBOOK)
+        for file, data in carried.items():
+            write_whole(Path(made) / file, data)
+        trouble = export("html-wasm", Path(made) / NOTEBOOK, out, "--mode", "run", surroundings={"UV": uv})
+    # Ending well proves nothing, and files of an earlier export may lie there.
+    arrived = all((out / file).is_file() and (out / file).read_bytes() == data for file, data in carried.items())
+    if trouble or not arrived or not (out / "index.html").is_file():
+        raise LabError(f"--live {report}: marimo could not export it: {trouble or 'files are missing'}")
     # marimo's word to coding agents, which has no place on a published site.
     (out / "CLAUDE.md").unlink(missing_ok=True)
-    written = ("index.html", f"public/{FILE}", "public/scenes.json")
-    lacking = next((file for file in written if not (out / file).is_file()), "")
-    if trouble or lacking:
-        raise LabError(f"--live {report}: marimo could not export it: {trouble or f'{lacking} is missing'}")
     says = f"which method should {study.task['name']} with {study.model['name']} take?"
     return name, f"{FOLDER}/{name}/index.html", says
 
@@ -63,11 +61,9 @@ def uv_at_hand() -> str:
     """Where uv is, by which marimo looks for further files of a notebook; raises LabError where it is not."""
     found = os.environ.get("UV") or shutil.which("uv")
     if found is None:
-        try:
-            # In an environment that is not activated it lies off the path.
+        # In an environment that is not activated it lies off the path.
+        with extra("share", "lab share --live"):
             from uv import find_uv_bin
 
-            return find_uv_bin()
-        except (ImportError, FileNotFoundError):
-            raise LabError("--live: marimo's export needs uv; pip install 'decision-lab[share]'") from None
+        found = find_uv_bin()
     return found

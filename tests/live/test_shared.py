@@ -135,6 +135,9 @@ def test_the_wheel_holds_code_and_no_weights():
 
 
 def test_share_writes_a_page_that_decides_in_the_browser(run, no_imports):
+    earlier = Path("site/live/triage_reference/public/scenes.json")
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("of an earlier study")
     status, out, err = run(
         "share", "site", REPORTS / "triage", "--live", STUDY, "--live", REPORTS / "handbook", "--json"
     )
