@@ -59,7 +59,12 @@ def _(installed, written):
 def _(mo, scenes):
     mo.vstack(
         [
-            mo.Html('<h1 style="font-size:1.25rem;margin:.3rem 0 0">Which method should this task take?</h1>'),
+            # On a phone clear of marimo's own buttons.
+            mo.Html("""
+            <style>.lab-heading { font-size: 1.25rem; margin: .3rem 0 0 }
+            @media (max-width: 700px) { .lab-heading { padding-top: 2.4rem } }</style>
+            <h1 class="lab-heading">Which method should this task take?</h1>
+            """),
             mo.plain_text(f"{scenes.task} with {scenes.model}: {scenes.source}"),
         ]
     )
@@ -117,7 +122,7 @@ def _(address, mo, parameters, scenes):
     )
     mo.sidebar(
         [
-            *([size] if scenes.sizes else []),
+            *([size] if len(scenes.sizes) > 1 else []),
             *([rank] if scenes.ranks else []),
             requests,
             margin,
