@@ -181,9 +181,10 @@ def quality_chart(study: Study, decision: Decision) -> altair.TopLevelMixin:
     >>> type(quality_chart(study, verdict(study))).__name__
     'HConcatChart'
     """
-    from lab.report.charts.base import Looks
-    from lab.report.charts.quality import arm_rows, forgets
+    from lab.report.charts.quality import forgets
     from lab.report.charts.quality import quality_chart as chart
+    from lab.report.looks import Looks
+    from lab.report.rows import arm_rows
 
     return chart(arm_rows(decision.arms, Looks.of(study), decision.chosen), forgets(study))
 
@@ -195,9 +196,9 @@ def cost_chart(study: Study, decision: Decision) -> altair.TopLevelMixin:
     >>> type(cost_chart(study, verdict(study))).__name__
     'LayerChart'
     """
-    from lab.report.charts.base import Looks
     from lab.report.charts.cost import cost_chart as chart
-    from lab.report.charts.quality import arm_rows
+    from lab.report.looks import Looks
+    from lab.report.rows import arm_rows
 
     return chart(arm_rows(decision.arms, Looks.of(study), decision.chosen))
 
@@ -208,9 +209,9 @@ def size_chart(study: Study, *, rank: int | None = None) -> altair.TopLevelMixin
     >>> type(size_chart(load_study("reports/triage"))).__name__
     'LayerChart'
     """
-    from lab.report.charts.base import Looks
     from lab.report.charts.sizes import size_chart as chart
     from lab.report.charts.sizes import size_rows
+    from lab.report.looks import Looks
 
     if len(study.sizes()) < 2:
         raise LabError("size_chart: this study has one data size; run lab.decide with two or more sizes")

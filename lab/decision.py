@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab.measure.advice import DRAWS, ENOUGH
 from lab.measure.bounds import Bounds
 from lab.measure.cost import HOURS_A_MONTH, Priced, Z, break_even, costs_alike, monthly_usd
-from lab.measure.evidence import ArmEvidence, Evidence, PairEvidence, evidence
+from lab.measure.draws import DRAWS
 from lab.measure.form import CURES, FORM, USELESS, fails_by_form, form_alone, held_back_by_form, of_use
 from lab.measure.settings import Settings
-from lab.measure.settling import Advised, ways_to_settle
+from lab.measure.settling import ENOUGH, Advised, ways_to_settle
+from lab.measure.shown import ArmEvidence, Evidence, PairEvidence
 from lab.measure.standing import WHY, ArmResult, Standing, standings
 from lab.measure.words import percent, points, usd
-from lab.study import Study
+
+if TYPE_CHECKING:
+    from lab.study import Study
 
 POOR = 0.5
 """Below this accuracy even the best arm is said not to do the task."""
@@ -86,6 +88,9 @@ def decide(
     study: Study, settings: Settings | None = None, size: int | None = None, rank: int | None = None
 ) -> Decision:
     """The decision at one data size (the largest by default) and rank (each arm's by validation by default)."""
+    # Numbers of a study need numpy; a verdict from evidence that is there does not (a page in the browser).
+    from lab.measure.evidence import evidence
+
     return verdict(evidence(study, size, rank), settings or Settings())
 
 

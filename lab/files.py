@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import platformdirs
 
 from lab.schema import LabError, first_line
 
@@ -202,4 +201,6 @@ def folder_revision(folder: Path) -> str:
 
 def lab_home() -> Path:
     """``LAB_HOME``, else the user's cache folder."""
+    import platformdirs
+
     return Path(os.environ.get("LAB_HOME") or platformdirs.user_cache_dir("decision-lab"))

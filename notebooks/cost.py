@@ -23,10 +23,10 @@ with app.setup(hide_code=True):
     from lab.measure.memory import FOOTPRINTS
     from lab.measure.prices import read_prices
     from lab.measure.settings import HOSTINGS
-    from lab.report.charts.base import Looks
     from lab.report.charts.cost import cost_chart
     from lab.report.charts.lines import line_rows, lines_chart
-    from lab.report.charts.quality import arm_rows
+    from lab.report.looks import Looks
+    from lab.report.rows import arm_rows
     from lab.report.tables import cost_table, even_table, volumes
     from lab.report.words import escaped
     from lab.schema import LabError

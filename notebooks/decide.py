@@ -28,12 +28,13 @@ with app.setup(hide_code=True):
     from lab.measure.evidence import evidence
     from lab.measure.winning import gains
     from lab.measure.words import minutes
-    from lab.report.charts.base import Looks
     from lab.report.charts.cost import cost_chart
     from lab.report.charts.drops import drop_chart, drop_rows
-    from lab.report.charts.quality import arm_rows, forgets, quality_chart
+    from lab.report.charts.quality import forgets, quality_chart
     from lab.report.charts.sizes import size_chart, size_rows
     from lab.report.items import disagreements
+    from lab.report.looks import Looks
+    from lab.report.rows import arm_rows
     from lab.report.tables import choices_table, controls_table, cost_table, lost_of, volumes
     from lab.report.words import escaped
     from lab.report.write import page

@@ -22,8 +22,8 @@ with app.setup(hide_code=True):
     from lab.live.pages import navigation
     from lab.live.shelf import Shelf, written
     from lab.measure.forgetting import HEADLINE
-    from lab.report.charts.base import Looks
     from lab.report.charts.drops import drop_chart, drop_rows
+    from lab.report.looks import Looks
     from lab.report.tables import lost_of
     from lab.report.words import escaped
     from lab.schema import LabError

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoTokenizer
 
 from lab.flow.workers import Workers
+from lab.live.shared import uv_at_hand
 from lab.models.constraint import Constraint
 from lab.models.endpoint import endpoint
 from lab.models.folders import folder_of
@@ -48,6 +49,7 @@ USES = {
     "bitsandbytes": ("qlora", lambda folder: rounded(torch.nn.Linear(2, 2)).__enter__()),
     "openai": ("api", lambda folder: endpoint("https://example.org/v1#m@2026-11-27")),
     "ray": ("ray", lambda folder: Workers(1, address="auto").start()),
+    "uv": ("share", lambda folder: uv_at_hand()),
     "datasets": ("hub", lambda folder: read_table("someone/something")),
     "datasets ": ("embedder", lambda folder: train_embedder(None, folder / "out")),
 }
@@ -69,6 +71,9 @@ def test_every_extra_is_declared_used_and_tried_here():
 @pytest.mark.parametrize("package", USES)
 def test_a_missing_package_is_one_line_with_the_command(package, tmp_path, monkeypatch):
     name, use = USES[package]
+    # uv is a program, which may lie on the path as well.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("UV", raising=False)
     monkeypatch.setitem(sys.modules, package.strip(), None)
     with pytest.raises(LabError, match=re.escape(f"pip install 'decision-lab[{name}]'")) as told:
         use(tmp_path)

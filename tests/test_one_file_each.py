@@ -17,7 +17,8 @@ from lab.flow.methods import CANDIDATES, method, presets
 from lab.flow.plan import expand
 from lab.measure.evidence import evidence
 from lab.measure.flops import Shape
-from lab.report.charts.base import Looks, PageChart, page_charts, require_fields
+from lab.report.charts.base import PageChart, page_charts, require_fields
+from lab.report.looks import Looks
 from lab.report.tables import candidates_tried, controls_table
 from lab.report.write import page_data, write_report
 from tests.conftest import make_task

@@ -19,6 +19,7 @@ from lab.measure.settings import Settings
 from lab.schema import LabError
 
 if TYPE_CHECKING:
+    from lab.report.share import Section
     from lab.store import Store
     from lab.study import Study
 
@@ -73,14 +74,56 @@ def share(
             autocompletion=completion.reports,
         ),
     ] = None,
+    notebooks: Annotated[
+        bool,
+        typer.Option(
+            "--notebooks",
+            help="also a snapshot of every notebook, texts of tasks included; needs marimo's CDN to be seen",
+        ),
+    ] = False,
+    live: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="a report's folder whose decision shall be live in the reader's browser (Pyodide, over HTTP; needs "
+            "uv); may be given several times",
+            autocompletion=completion.reports,
+        ),
+    ] = None,
 ) -> Result:
     """Write a static site, an index and the reports, that any static host can serve."""
     from lab.report.share import at_hand
     from lab.report.share import share as write
 
-    listed = write(out, reports or at_hand([Path("reports"), Path("lab-reports")]))
+    beside = [section for section in (_live_pages(out, live or []), _snapshots(out) if notebooks else None) if section]
+    listed = write(out, reports or at_hand([Path("reports"), Path("lab-reports")]), beside)
     console.print(f"{out / 'index.html'}: {len(listed)} reports and pages", soft_wrap=True)
-    return Result({"written": str(out / "index.html"), "entries": [vars(entry) for entry in listed]})
+    for section in beside:
+        console.print(f"{out / section.folder}: {len(section.links)} pages. {section.says}", soft_wrap=True)
+    further = {section.folder: [address for _, address, _ in section.links] for section in beside}
+    told = {"written": str(out / "index.html"), "entries": [vars(entry) for entry in listed]}
+    return Result(told | {"notebooks": further.get("notebooks", []), "live": further.get("live", [])})
+
+
+def _live_pages(out: Path, reports: list[Path]) -> Section | None:
+    """Pages that decide in the reader's browser; None where none is asked for."""
+    if not reports:
+        return None
+    from lab.live import shared
+    from lab.report.share import Section
+
+    names = [report.resolve().name for report in reports]
+    if len(set(names)) < len(names):
+        raise LabError(f"--live: two reports are called {max(names, key=names.count)}; rename one of the folders")
+    return Section("Decide, live", shared.FOLDER, shared.SAYS, [shared.share_live(out, report) for report in reports])
+
+
+def _snapshots(out: Path) -> Section | None:
+    """The notebooks as they stand now; None where none could be written."""
+    from lab.live import snapshots
+    from lab.report.share import Section
+
+    written = snapshots.snapshots(out, tell=lambda text: console.print(text, soft_wrap=True, markup=False))
+    return Section("Notebooks", snapshots.FOLDER, snapshots.SAYS, written) if written else None
 
 
 @with_output("json")

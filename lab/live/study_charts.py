@@ -9,7 +9,8 @@ import altair as alt
 import numpy as np
 
 from lab.measure.arms import arm_of
-from lab.report.charts.base import PALETTE, PERCENT_AXIS, Looks, Rows, data_of
+from lab.report.charts.base import PERCENT_AXIS, Rows, data_of
+from lab.report.looks import PALETTE, Looks
 from lab.store import Store
 from lab.study import Study, Trial
 

@@ -12,7 +12,8 @@ import lab.context
 from lab.context.base import Tools
 from lab.flow.families import member_from
 from lab.models.prompts import render
-from lab.report.charts.base import PALETTE, PERCENT_AXIS
+from lab.report.charts.base import PERCENT_AXIS
+from lab.report.looks import PALETTE
 from lab.study import Cell
 from lab.tasks.task import Task
 

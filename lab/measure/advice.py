@@ -2,19 +2,18 @@
 
 A plan extends the study at hand: the seeds and items that are there stay. Of a pair's difference it is known how far
 it will move (normal around what it is, since only the new items and seeds can move it) and how wide its interval will
-be: ``foreseen(comparison, plans, tails)`` gives both. The chance of settling is the share of DRAWS of such moves after
-which some arm is shown to be no worse than every other.
+be: ``foreseen(comparison, plans, tails)`` gives both. The chance of settling is the share of such moves (those of
+``lab.measure.draws``) after which some arm is shown to be no worse than every other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, special
-from scipy.stats import qmc
 
+from lab.measure.shown import Extension
 from lab.measure.statistics import SEED_WEIGHT, Comparison
 
 MORE_SEEDS = (3, 5, 8)
@@ -23,18 +22,6 @@ MORE_ITEMS = (1.5, 2.0, 3.0, 5.0, 10.0)
 DRAW, DRAW_DEGREES = 0.025, 1.1
 """How much a draw moves an arm (standard deviation, share of 1) by the lab's earlier studies, and the degrees of
 freedom that this is worth: two seeds that look alike must not promise that items alone will settle it."""
-ENOUGH = 0.8
-"""Chance of settling from which on a plan is advised."""
-DRAWS = np.round(special.ndtri(qmc.Halton(12, seed=1).random(128)), 3).tolist()
-"""(draws, arms) standard normal numbers, spread evenly; the report's page gets the same."""
-
-
-@dataclass(frozen=True)
-class Extension:
-    """A study grown to so many seeds and items."""
-
-    seeds: int
-    items: int
 
 
 def extensions(seeds: int, items: int, seeded: bool) -> list[Extension]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.measure.advice import DRAWS
-from lab.measure.evidence import ArmEvidence, Evidence, PairEvidence
+from lab.measure.draws import DRAWS
 from lab.measure.settings import Settings
+from lab.measure.shown import ArmEvidence, Evidence, PairEvidence
 
 
 class Bounds:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.measure.evidence import ArmEvidence
+from lab.measure.shown import ArmEvidence
 from lab.measure.words import percent
 
 USELESS = 0.1

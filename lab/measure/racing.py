@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lab.measure.arms import Arm
-from lab.measure.evidence import ALPHA
+from lab.measure.shown import ALPHA
 from lab.measure.statistics import Draws
 from lab.measure.words import points
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.measure.advice import Extension
 from lab.measure.bounds import Bounds
-from lab.measure.evidence import ArmEvidence
 from lab.measure.settings import Settings
+from lab.measure.shown import ArmEvidence, Extension
 from lab.measure.words import minutes, usd
+
+ENOUGH = 0.8
+"""Chance of settling from which on a plan is advised."""
 
 
 @dataclass(frozen=True)

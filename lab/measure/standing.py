@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.measure.bounds import Bounds
-from lab.measure.evidence import ArmEvidence
 from lab.measure.form import fails_by_form, of_use
 from lab.measure.settings import Settings
+from lab.measure.shown import ArmEvidence
 
 WHY = {
     "taken": "taken",

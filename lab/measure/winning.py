@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lab.measure.arms import Arm, arm_of, arms_at
 from lab.measure.words import percent, points
-from lab.study import Study
+
+if TYPE_CHECKING:
+    from lab.measure.arms import Arm
+    from lab.study import Study
 
 TURNS, BLOCK = "turns", "block"
 """Layouts of a prompt: chat turns, or all of it in one message."""
@@ -55,12 +58,17 @@ class Gains:
 
 def gains(study: Study) -> list[Gains]:
     """One an arm that uses a model, at the largest data size, in the order of accuracy."""
+    # The sentences below are told where there is no numpy as well: a page in the browser.
+    from lab.measure.arms import arms_at
+
     arms = [a for a in arms_at(study) if a.model or not a.cells[0].control]
     frozen = [a for a in arms if not a.cells[0].adaptation and not a.cells[0].control]
     return sorted((_gains(study, a, frozen) for a in arms if not a.cells[0].control), key=lambda g: -g.accuracy)
 
 
 def _gains(study: Study, arm: Arm, frozen: Sequence[Arm]) -> Gains:
+    from lab.measure.arms import arm_of
+
     own = arm.cells[0]
     controls = {name: arm_of(study, arm.name, own.size, arm.rank, name) for name in ("oracle", "random")}
     gold, random = controls["oracle"], controls["random"]

@@ -60,13 +60,25 @@ class Entry:
     pages: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Section:
+    """Pages that somebody else wrote into the site, which the index names below the reports."""
+
+    heading: str
+    folder: str
+    """Within the site; no report may have this name."""
+    says: str
+    links: list[tuple[str, str, str]]
+    """(title, address within the site, what it is)."""
+
+
 def at_hand(tops: Sequence[Path]) -> list[Path]:
     """Folders right below these that hold something to share."""
     return [p for top in tops if top.is_dir() for p in sorted(top.iterdir()) if any(_is(k, p) for k in KINDS)]
 
 
-def share(out: Path, folders: list[Path]) -> list[Entry]:
-    """Write the site and return what its index lists;
+def share(out: Path, folders: list[Path], beside: Sequence[Section] = ()) -> list[Entry]:
+    """Write the site and return what its index lists, the sections ``beside`` left out;
     raises LabError where a folder holds no report or two have one name."""
     if not folders:
         raise LabError(
@@ -78,14 +90,14 @@ def share(out: Path, folders: list[Path]) -> list[Entry]:
         kind = next((k for k in KINDS if _is(k, folder)), None)
         if kind is None:
             raise LabError(f"{folder}: no report in it; write one with: lab report {folder}")
-        if name in {entry.name for entry in listed}:
+        if name in {entry.name for entry in listed} | {section.folder for section in beside}:
             raise LabError(f"{folder}: another report is called {name} too; rename one of the folders")
         listed.append(_entry(name, folder, kind))
         (out / name).mkdir(parents=True, exist_ok=True)
         for file in (*kind.pages, *kind.beside):
             if (folder / file).exists():
                 shutil.copyfile(folder / file, out / name / file)
-    page = template("lab.report", "site.html").render(listed=listed)
+    page = template("lab.report", "site.html").render(listed=listed, beside=beside)
     (out / "index.html").write_text(page, encoding="utf-8")
     return listed
 

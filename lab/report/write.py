@@ -19,12 +19,14 @@ from lab.measure.evidence import evidence
 from lab.measure.forgetting import HEADLINE
 from lab.measure.winning import gains, in_words
 from lab.report import tables
-from lab.report.charts.base import Looks, compiled, page_charts, require_fields, svg
+from lab.report.charts.base import compiled, page_charts, require_fields, svg
 from lab.report.charts.drops import drop_chart, drop_rows
 from lab.report.charts.lines import line_rows, volumes_shown
-from lab.report.charts.quality import arm_rows, forgets, quality_chart
+from lab.report.charts.quality import forgets, quality_chart
 from lab.report.charts.sizes import size_rows
+from lab.report.looks import Looks
 from lab.report.rendering import script_hashes, template
+from lab.report.rows import arm_rows
 from lab.report.words import how_answered
 from lab.study import Study
 

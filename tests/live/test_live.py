@@ -17,11 +17,12 @@ from lab.live.charts import live
 from lab.live.shelf import Shelf, missing
 from lab.measure.forgetting import forgotten
 from lab.measure.joining import combine
-from lab.report.charts.base import QUIET, Looks
+from lab.report.charts.base import QUIET
 from lab.report.charts.cost import cost_chart
 from lab.report.charts.lines import lines_chart
 from lab.report.charts.quality import quality_chart
 from lab.report.charts.sizes import size_chart
+from lab.report.looks import Looks
 from lab.report.tables import forecast_table, plan_seconds
 from lab.report.words import escaped
 from lab.schema import LabError

@@ -10,11 +10,10 @@ import pytest
 from scipy import stats
 
 from lab.decision import Settings, decide, verdict
-from lab.measure.advice import ENOUGH
 from lab.measure.arms import arms_at
 from lab.measure.bounds import Bounds
 from lab.measure.evidence import evidence
-from lab.measure.settling import ways_to_settle
+from lab.measure.settling import ENOUGH, ways_to_settle
 from lab.measure.statistics import Draws, beside, mean_interval, pooled
 from tests.measure.judging import cheap_ones_beyond_the_margin, coverage, false_claims
 from tests.measure.worlds import answers, study_of_answers

@@ -10,7 +10,7 @@ from lab.decision import Settings, decide
 from lab.measure.evidence import evidence
 from lab.measure.forgetting import forgotten
 from lab.measure.joining import beside
-from lab.report.charts.base import Looks
+from lab.report.looks import Looks
 from lab.report.tables import grid_table, lost_of
 from lab.schema import LabError
 from lab.study import Choice, Probed, Study, Trial

@@ -12,9 +12,9 @@ from py_mini_racer import MiniRacer
 from lab.decision import RULE, Settings, decide, priced, verdict
 from lab.measure.cost import break_even
 from lab.measure.evidence import evidence
-from lab.report.charts.base import Looks
 from lab.report.charts.lines import line_rows, volumes_shown
-from lab.report.charts.quality import arm_rows
+from lab.report.looks import Looks
+from lab.report.rows import arm_rows
 from lab.report.write import script
 from tests.report.rule import deployed_study, grid, rare_studies, rich_study
 from tests.test_decision import study_of, with_content

@@ -13,7 +13,8 @@ import altair as alt
 
 from lab.experiments.levers.points import START, Setting, Sweep, frontier, measured
 from lab.measure.forgetting import HEADLINE
-from lab.report.charts.base import PALETTE, svg
+from lab.report.charts.base import svg
+from lab.report.looks import PALETTE
 from lab.report.rendering import template
 
 

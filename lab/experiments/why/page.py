@@ -14,7 +14,8 @@ import altair as alt
 from markupsafe import Markup
 
 from lab.experiments.why.ledger import Account, Figure, Why, factors, public_figures, worth_in_examples
-from lab.report.charts.base import MARKS, PALETTE, svg
+from lab.report.charts.base import svg
+from lab.report.looks import MARKS, PALETTE
 from lab.report.rendering import script_hashes, template
 
 NAMES = ("lora", "full", "scratch")

@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 
 from lab.measure.forgetting import Forgotten
-from lab.report.charts.base import COLOUR, SHAPE, Looks, Rows, data_of
+from lab.report.charts.base import COLOUR, SHAPE, Rows, data_of
+from lab.report.looks import Looks
 
 
 def drop_rows(lost: Sequence[Forgotten], looks: Looks) -> list[dict[str, Any]]:

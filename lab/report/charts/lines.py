@@ -10,7 +10,8 @@ import altair as alt
 from lab.decision import Settings
 from lab.measure.cost import monthly_usd
 from lab.measure.evidence import ArmEvidence
-from lab.report.charts.base import COLOUR, SHAPE, Looks, PageChart, Rows, data_of
+from lab.report.charts.base import COLOUR, SHAPE, PageChart, Rows, data_of
+from lab.report.looks import Looks
 
 
 def volumes_shown(requests: int) -> list[float]:

@@ -3,46 +3,13 @@ begins with."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
-
 import altair as alt
 
-from lab.measure.evidence import ArmEvidence
-from lab.report.charts.base import COLOUR, SHAPE, Looks, PageChart, Rows, data_of, percent
+from lab.report.charts.base import COLOUR, SHAPE, PageChart, Rows, data_of, percent
 from lab.study import Study
 
-TAKEN = " (chosen)"
-"""Behind the label of the arm that is taken."""
 STEP = 30
 """Pixels a row."""
-
-
-def arm_rows(arms: Sequence[ArmEvidence], looks: Looks, chosen: str = "") -> list[dict[str, Any]]:
-    """One row an arm with all that is known of it, the best first; shares in percent.
-
-    ``report/templates/rows.js`` makes the same rows on the page (tested).
-    """
-    ordered = sorted(arms, key=lambda a: -a.accuracy)
-    return [
-        asdict(a)
-        | looks.of_arm(a.name)
-        | {
-            "arm": a.label + (TAKEN if a.label == chosen else ""),
-            "taken": a.label == chosen,
-            "order": n,
-            "accuracy": 100 * a.accuracy,
-            "low": 100 * a.low,
-            "high": 100 * a.high,
-            "content": None if a.content is None else 100 * a.content,
-            "text": f"{100 * a.accuracy:.1f} %",
-            "forgetting": None if a.forgetting is None else 100 * a.forgetting,
-            "forgetting_low": 100 * a.forgetting_low,
-            "forgetting_high": 100 * a.forgetting_high,
-        }
-        for n, a in enumerate(ordered)
-    ]
 
 
 def forgets(study: Study) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 
 from lab.measure.arms import arm_of
-from lab.report.charts.base import Looks, PageChart, Rows, data_of, percent
+from lab.report.charts.base import PageChart, Rows, data_of, percent
+from lab.report.looks import Looks
 from lab.study import Study
 
 
