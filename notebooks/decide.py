@@ -282,38 +282,6 @@ def _(forgetting, latency, margin, months, price, requests, shared_model):
 
 
 @app.cell(hide_code=True)
-def _(
-    forgetting,
-    free_rank,
-    latency,
-    margin,
-    model,
-    months,
-    pick_results,
-    price,
-    rank,
-    requests,
-    shared_model,
-    size,
-    task,
-):
-    shown_now = address.remember(
-        task=task.name,
-        model=model,
-        results=pick_results.value,
-        size=size.value,
-        rank=None if free_rank.value else rank.value,
-        requests=requests.value,
-        margin=margin.value,
-        price=price.value if price.value != 1 else None,
-        months=months.value if months.value != 12 else None,
-        latency=latency.value,
-        forgetting=forgetting.value if shared_model.value else None,
-    )
-    return (shown_now,)
-
-
-@app.cell(hide_code=True)
 def _(free_rank, rank, size, study):
     # Where nothing is measured the neighbour is shown: the page never goes empty.
     at_rank = None if free_rank.value else int(rank.value)
@@ -399,7 +367,8 @@ def _(parameters, study):
 
 
 @app.cell(hide_code=True)
-def _(at_rank, at_size, decision, found, look_at, settings, shown_at, study):
+def _(at_rank, found, look_at, settings, study):
+    # No margin changes these: a slider does not draw them again.
     def growth():
         if len(study.sizes()) < 2:
             return mo.md("One data size is measured. Choose another one in the sidebar and measure it below.")
@@ -408,27 +377,6 @@ def _(at_rank, at_size, decision, found, look_at, settings, shown_at, study):
             [
                 mo.md("Would more data flip this? A line that still rises says maybe; dashed arms use no labels."),
                 live(size_chart, rows, Looks.of(study), tuple(study.sizes())),
-            ]
-        )
-
-    def money():
-        rows = [
-            {
-                "arm": c["label"],
-                "making, USD a month": float(f"{c['making']:.3g}"),
-                "USD per 1,000 requests": float(f"{c['thousand']:.3g}"),
-                "USD a month": float(f"{c['monthly']:.3g}"),
-                "s a request alone": round(c["latency"], 3),
-                "prompt tokens": round(a.prompt_tokens),
-                "training s": round(a.fixed_seconds),
-            }
-            for c, a in zip(cost_table(decision), decision.arms)
-        ]
-        return mo.vstack(
-            [
-                mo.md("Up is better, left is cheaper: measured seconds times your price. More on the page *Cost*."),
-                live(cost_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen)),
-                views.table(rows),
             ]
         )
 
@@ -462,32 +410,6 @@ def _(at_rank, at_size, decision, found, look_at, settings, shown_at, study):
             [
                 mo.md("With gold passages the retriever's misses are taken out; random ones should give nothing."),
                 views.table(rows),
-            ]
-        )
-
-    def doubt():
-        races = doubts.race_rows(study)
-        pairs = [
-            {
-                "pair": f"{p.first} minus {p.second}",
-                "points": round(100 * p.difference, 1),
-                "from": round(100 * p.low, 1),
-                "to": round(100 * p.high, 1),
-                "p (Holm)": "below 0.001" if p.p_holm < 0.001 else f"{p.p_holm:.2g}",
-                "in words": p.words,
-            }
-            for p in decision.pairs
-        ]
-        return mo.vstack(
-            [
-                live(doubts.race_chart, races)
-                if races
-                else mo.md("This study measured a whole grid: no arm was dropped on the way."),
-                mo.md("Each draw of the training sample alone: which arm would it have put first?"),
-                views.table(doubts.seed_rows(study, at_size, at_rank, decision)),
-                mo.md("Every two arms on the same items:"),
-                views.table(pairs),
-                mo.md("\n".join(f"- {escaped(note)}" for note in decision.notes)),
             ]
         )
 
@@ -540,8 +462,71 @@ def _(at_rank, at_size, decision, found, look_at, settings, shown_at, study):
             ]
         )
 
-    drawn = (growth, money, lost, passages, doubt, lambda: mo.md(""), chosen, origin)
-    dict(zip(VIEWS, drawn))[look_at.value]()
+    drawn = {
+        "Data size and rank": growth,
+        "Forgetting": lost,
+        "Passages": passages,
+        "Settings": chosen,
+        "Provenance": origin,
+    }
+    drawn[look_at.value]() if look_at.value in drawn else None
+    return
+
+
+@app.cell(hide_code=True)
+def _(at_rank, at_size, decision, look_at, study):
+    def money():
+        rows = [
+            {
+                "arm": c["label"],
+                "making, USD a month": float(f"{c['making']:.3g}"),
+                "USD per 1,000 requests": float(f"{c['thousand']:.3g}"),
+                "USD a month": float(f"{c['monthly']:.3g}"),
+                "s a request alone": round(c["latency"], 3),
+                "prompt tokens": round(a.prompt_tokens),
+                "training s": round(a.fixed_seconds),
+            }
+            for c, a in zip(cost_table(decision), decision.arms)
+        ]
+        return mo.vstack(
+            [
+                mo.md("Up is better, left is cheaper: measured seconds times your price. More on the page *Cost*."),
+                live(cost_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen)),
+                views.table(rows),
+            ]
+        )
+
+    def doubt():
+        races = doubts.race_rows(study)
+        pairs = [
+            {
+                "pair": f"{p.first} minus {p.second}",
+                "points": round(100 * p.difference, 1),
+                "from": round(100 * p.low, 1),
+                "to": round(100 * p.high, 1),
+                "p (Holm)": "below 0.001" if p.p_holm < 0.001 else f"{p.p_holm:.2g}",
+                "in words": p.words,
+            }
+            for p in decision.pairs
+        ]
+        return mo.vstack(
+            [
+                live(doubts.race_chart, races)
+                if races
+                else mo.md("This study measured a whole grid: no arm was dropped on the way."),
+                mo.md("Each draw of the training sample alone: which arm would it have put first?"),
+                views.table(doubts.seed_rows(study, at_size, at_rank, decision)),
+                mo.md("Every two arms on the same items:"),
+                views.table(pairs),
+                mo.md("\n".join(f"- {escaped(note)}" for note in decision.notes)),
+            ]
+        )
+
+    priced = {
+        "Cost": money,
+        "Is this right?": doubt,
+    }
+    priced[look_at.value]() if look_at.value in priced else None
     return
 
 
@@ -739,6 +724,39 @@ def _(pick_task, pulse, seen, set_ended, set_pulse, store):
 def _(shelf):
     mo.vstack([mo.callout(views.text_block(text), kind="warn") for text in shelf.damaged]) if shelf.damaged else None
     return
+
+
+@app.cell(hide_code=True)
+def _(
+    forgetting,
+    free_rank,
+    latency,
+    margin,
+    model,
+    months,
+    pick_results,
+    price,
+    rank,
+    requests,
+    shared_model,
+    size,
+    task,
+):
+    # Written down last: the verdict goes first to the screen.
+    shown_now = address.remember(
+        task=task.name,
+        model=model,
+        results=pick_results.value,
+        size=size.value,
+        rank=None if free_rank.value else rank.value,
+        requests=requests.value,
+        margin=margin.value,
+        price=price.value if price.value != 1 else None,
+        months=months.value if months.value != 12 else None,
+        latency=latency.value,
+        forgetting=forgetting.value if shared_model.value else None,
+    )
+    return (shown_now,)
 
 
 if __name__ == "__main__":

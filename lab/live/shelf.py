@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from lab.measure.joining import combine, identity
@@ -52,7 +53,7 @@ class Shelf:
         for place, committed in places:
             for path in _studies_in(place):
                 try:
-                    found = Shelved(Study.load(path), path, committed)
+                    found = Shelved(_loaded(path, path.stat().st_mtime_ns), path, committed)
                 except LabError as error:
                     shelf.damaged.append(str(error))
                     continue
@@ -110,6 +111,12 @@ def _studies_in(place: Path) -> list[Path]:
     first."""
     found = (sorted(place.glob(depth), key=lambda p: p.stat().st_mtime, reverse=True) for depth in DEPTHS)
     return [path for paths in found for path in paths]
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: Path, stamp: int) -> Study:
+    """A study as its file was at a time: a page reads the whole shelf several times."""
+    return Study.load(path)
 
 
 def _same_run(first: Study, second: Study) -> bool:

@@ -431,7 +431,10 @@ def test_a_slider_reaches_verdict_and_chart_at_once(served, watch):
     """
     page = open_decide(served, watch, script=ON_THE_WAY)
     page.locator("canvas").first.wait_for(timeout=30_000)
-    page.wait_for_timeout(1500)
+    # The forecast of what is missing is made in a process of its own, which would be measured as well.
+    page.get_by_text("on this machine, the search").or_(page.get_by_text("Everything chosen")).first.wait_for(
+        timeout=90_000
+    )
     verdict = median_way(page, "Margin", ("more than 4.5 points", "more than 5.0 points"))
     slide(page, "LoRA rank", "ArrowLeft")
     slide(page, "LoRA rank", "ArrowRight")
