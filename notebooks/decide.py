@@ -12,6 +12,7 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Decide")
 
 with app.setup(hide_code=True):
+    import time
     from functools import lru_cache
     from pathlib import Path
 
@@ -41,6 +42,7 @@ with app.setup(hide_code=True):
     from lab.store import Store
 
     SIZES, RANKS, SEEDS = (25, 100, 400, 1600), (1, 4, 16, 64), 3
+    SETTLED = 3.0  # Seconds that the sliders rest before a forecast is made.
     WHOSE = {MINE: "my results", REFERENCE: "the reference study", "both": "both together"}
     VIEWS = (
         "Data size and rank",
@@ -660,10 +662,14 @@ def _(model, pick_task, rank, run, size, study, task, wanted):
 
 
 @app.cell(hide_code=True)
-def _(grid, lacking, pulse, store, study, task):
+def _(grid, lacking, pulse, seen, store, study, task):
     mo.stop(not lacking)
     pulse.value
-    plan = jobs.planned(store.home, grid, f"{task.digest} {len(study.cells) if study else 0}")
+    if seen.get("grid") != grid:
+        seen.update(grid=grid, since=time.monotonic())
+    # While a slider is dragged no forecast is begun: it would take the processor from the chart.
+    settled = time.monotonic() - seen["since"] > SETTLED
+    plan = jobs.planned(store.home, grid, f"{task.digest} {len(study.cells) if study else 0}") if settled else {}
     if "error" in plan:
         forecast = mo.callout(views.text_block(plan["error"]), kind="danger")
     elif not plan:
