@@ -284,7 +284,8 @@ def _wider_margin(arms: Sequence[ArmResult], eligible: Sequence[ArmResult], boun
     needed = {a.label: bounds.margin_needed(a, eligible) for a in arms}
     nearest = min(needed, key=needed.get)
     if needed[nearest] > FAR:
-        return [f"No margin within reach takes another arm: {nearest}, the nearest, needs {points(needed[nearest])}."]
+        worse = points(min(1.0, needed[nearest]))
+        return [f"No margin within reach takes another arm: {nearest}, the nearest, may be {worse} worse."]
     return [f"A margin above {points(needed[nearest])} would take {nearest}."]
 
 

@@ -212,7 +212,7 @@ function toneOf(decision) {
 function widerMargin(arms, eligible, bounds) {
   if (!arms.length) return [];
   const needed = (a) => bounds.marginNeeded(a, eligible), nearest = arms.reduce((a, b) => (needed(b) < needed(a) ? b : a));
-  return [needed(nearest) > rule.far ? `No margin within reach takes another arm: ${nearest.label}, the nearest, needs ${points(needed(nearest))}.` : `A margin above ${points(needed(nearest))} would take ${nearest.label}.`];
+  return [needed(nearest) > rule.far ? `No margin within reach takes another arm: ${nearest.label}, the nearest, may be ${points(Math.min(1, needed(nearest)))} worse.` : `A margin above ${points(needed(nearest))} would take ${nearest.label}.`];
 }
 function otherMargin(chosen, ordered, bounds) {
   const wider = widerMargin(ordered.slice(0, ordered.indexOf(chosen)).filter(ofUse), ordered, bounds), least = bounds.marginNeeded(chosen, ordered);
