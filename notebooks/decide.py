@@ -327,6 +327,7 @@ def _(aside, at_rank, at_size, digests, found, known_as, offered, pick_results, 
         [
             verdicts.verdict_box(decision, [*aside, *beside, f"{source}."]),
             live(quality_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen), forgets(study)),
+            mo.md("<small>Ticks: how many completions hold the right content, whatever their form.</small>"),
         ],
         gap=0.3,
     )

@@ -8,21 +8,35 @@ import marimo as mo
 
 from lab.decision import Decision
 from lab.measure.winning import Gains, in_words
+from lab.measure.words import points, usd
 from lab.report.rendering import template
 
 
 def verdict_box(decision: Decision, notes: Sequence[str] = ()) -> mo.Html:
     """The sentence, coloured by whether an arm does the task, with one line on what would change it; ``notes`` in
     small letters below."""
-    return mo.Html(template("lab.live", "verdict.html").render(decision=decision, notes=notes))
+    return mo.Html(template("lab.live", "verdict.html").render(decision=decision, notes=notes, costs=_costs(decision)))
+
+
+def _costs(decision: Decision) -> str:
+    """What the arm that is taken, or leads, costs and forgets; empty where there is none."""
+    arm = next((a for a in decision.arms if a.label in (decision.chosen, decision.leader)), None)
+    if arm is None:
+        return ""
+    told = f"It costs {usd(arm.monthly_usd)} a month at {decision.settings.monthly_requests:,} requests"
+    if arm.forgetting is None:
+        return f"{told}."
+    low, high = points(arm.forgetting_low), points(arm.forgetting_high)
+    return f"{told}, and forgets {points(arm.forgetting)} of what the base could do ({low} to {high})."
 
 
 def standing_table(decision: Decision, gains: Sequence[Gains] = ()) -> mo.Html:
     """One row an arm: difference with interval, cost, content where the form fails, why it is not taken; then what
     stands behind the verdict beside the rows."""
-    first = decision.chosen or decision.leader
-    return mo.Html(
-        template("lab.live", "standings.html").render(
-            rows=list(zip(decision.arms, decision.standings)), decision=decision, won=in_words(gains, first)
-        )
-    )
+    shown = {
+        "decision": decision,
+        "rows": list(zip(decision.arms, decision.standings)),
+        "contents": any(s.content is not None for s in decision.standings),
+        "won": in_words(gains, decision.chosen or decision.leader),
+    }
+    return mo.Html(template("lab.live", "standings.html").render(shown))
