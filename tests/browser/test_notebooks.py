@@ -435,7 +435,7 @@ def test_a_slider_reaches_verdict_and_chart_at_once(served, watch):
     page.get_by_text("on this machine, the search").or_(page.get_by_text("Everything chosen")).first.wait_for(
         timeout=90_000
     )
-    verdict = median_way(page, "Margin", ("more than 4.5 points", "more than 5.0 points"))
+    verdict = median_way(page, "Margin", ("4.5 points", "5.0 points"))
     slide(page, "LoRA rank", "ArrowLeft")
     slide(page, "LoRA rank", "ArrowRight")
     page.locator(".lab-verdict", has_text="Take lora r16").wait_for(timeout=30_000)
@@ -459,10 +459,10 @@ def test_costs_follow_the_prices(served, watch):
     page.get_by_label("Study").filter(visible=True).select_option("toy · nano")
     page.get_by_text("lora r4 at every volume").or_(page.get_by_text("lora r4 above it")).first.wait_for(timeout=30_000)
     page.locator("marimo-vega, .vega-embed").first.wait_for()
-    assert page.get_by_text("277.8").count() == 0
+    assert page.get_by_text("278", exact=True).count() == 0
     slide(page, "Requests a month", "End")
     # Ten million requests of 0.1 s at a dollar an hour.
-    page.get_by_text("277.8").first.wait_for(timeout=30_000)
+    page.get_by_text("278", exact=True).first.wait_for(timeout=30_000)
     page.get_by_label("Price", exact=True).filter(visible=True).select_option(index=1)
     page.get_by_text("billing").first.wait_for(timeout=30_000)
 
