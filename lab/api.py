@@ -164,13 +164,11 @@ def decide(
 def write_report(study: Study, out: str | Path, settings: Settings | None = None, *, texts: bool = True) -> Path:
     """Write ``report.html`` (one file that opens anywhere), ``report.md`` and ``decision.json`` into a folder; the path
     of the first. ``texts``: with completions of validation items, where they are at hand."""
-    from lab.report.items import described, disagreements, task_of
+    from lab.report.items import with_texts
     from lab.report.write import write_report as write
     from lab.store import Store
 
-    task = task_of(study)
-    items = disagreements(study, Store(), task) if texts else None
-    shown = described(study, task) if texts else study.redacted()
+    shown, items = with_texts(study, Store()) if texts else (study.redacted(), None)
     return write(shown, settings or Settings(), Path(out), items)["html"]
 
 

@@ -42,7 +42,7 @@ def report(
     from lab.commands.terminal import show_decision
     from lab.decision import decide
     from lab.flow.looks import count_test_looks
-    from lab.report.items import described, disagreements, task_of
+    from lab.report.items import with_texts
     from lab.report.write import write_report
     from lab.store import Store
     from lab.study import Study
@@ -52,9 +52,7 @@ def report(
     decision = decide(read, settings)
     show_decision(console, read, decision)
     read.settings["test_looks"] = max(read.settings.get("test_looks", 0), count_test_looks(store, read))
-    task = task_of(read)
-    items = None if redact else disagreements(read, store, task)
-    described(read, task)
+    read, items = (read, None) if redact else with_texts(read, store)
     written = write_report(read.redacted() if redact else read, settings, out or file.parent, items)
     for made in written.values():
         console.print(str(made), soft_wrap=True)
@@ -202,7 +200,7 @@ def keep(
 ) -> Result:
     """Copy a study for committing or sending: results without weights."""
     from lab.measure.joining import beside, combine
-    from lab.report.items import described, disagreements, task_of
+    from lab.report.items import with_texts
     from lab.report.write import write_report
     from lab.store import Store
     from lab.study import Study
@@ -210,12 +208,10 @@ def keep(
     folders = [path if path.is_dir() else path.parent for path in studies]
     read = [Study.load(folder / "study.json") for folder in folders]
     study, store = (beside(read[0], read[1:]) if as_deployed else combine(read)), Store()
-    task = task_of(study)
-    described(study, task)
+    study, items = with_texts(study, store) if texts else (study, None)
     out.mkdir(parents=True, exist_ok=True)
     shown = study if texts else study.redacted()
     shown.save(out / "study.json")
-    items = disagreements(study, store, task) if texts else None
     write_report(shown, settings_of_decision(folders[0] / "decision.json"), out, items)
     kept = sum(_copy(store, kind, key, out) for kind, key in dict.fromkeys(_results_of(study, store, texts)))
     console.print(f"{out}: study and {kept} results, no weights", soft_wrap=True)

@@ -17,7 +17,7 @@ from lab.live.shelf import Shelf
 from lab.measure.flops import Shape
 from lab.measure.memory import forecast_training
 from lab.models.folders import brought_models, bundled_models
-from lab.report.items import described, disagreements, task_of
+from lab.report.items import with_texts
 from lab.report.rendering import template
 from lab.report.write import page
 from lab.schema import LabError
@@ -81,8 +81,8 @@ def rows_by_id(task: Task) -> dict[str, str]:
 
 def report_with_texts(study: Study, settings: Settings) -> bytes:
     """The report as one HTML file, with items on which arms disagree where their texts are at hand."""
-    task = task_of(study)
-    return page(described(study, task), settings, disagreements(study, Store(), task)).encode()
+    shown, items = with_texts(study, Store())
+    return page(shown, settings, items).encode()
 
 
 def text_block(text: str) -> mo.Html:

@@ -47,11 +47,13 @@ def require_task(study: Study, folder: Path | None = None) -> Task:
     return task
 
 
-def described(study: Study, task: Task | None) -> Study:
-    """The study with what its task asks for, which older ones do not say; as it is where the task is not at hand."""
+def with_texts(study: Study, store: Store) -> tuple[Study, dict[str, Any] | None]:
+    """The study with what its task asks for, which older ones do not say, and the items on which its arms disagree; as
+    it is and None where the task is not at hand."""
+    task = task_of(study)
     if task is not None:
         study.task.setdefault("instruction", task.instruction)
-    return study
+    return study, disagreements(study, store, task)
 
 
 def disagreements(
