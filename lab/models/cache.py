@@ -66,6 +66,8 @@ class RoomyLayer(DynamicLayer):
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep these rows, in this order; only those that change their place are copied."""
+        # Of a network over several GPUs every layer lies where its block does.
+        indices = indices.to(self.device)
         moved = (indices != torch.arange(len(indices), device=indices.device)).nonzero()[:, 0]
         for stored in (self._keys, self._values):
             stored[moved, :, : self.length] = stored[indices[moved], :, : self.length]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lab.files import folder_revision, read_object
@@ -20,6 +20,7 @@ from lab.models.folders import BUNDLED, bundled_models, find_folder, folder_of, 
 from lab.models.getting import catalogue
 from lab.models.gguf import converted
 from lab.models.local import LocalModel
+from lab.models.placing import placement, put
 from lab.schema import LabError, first_line
 
 transformers_logging.set_verbosity_error()
@@ -41,11 +42,16 @@ def load_model(name: str, machine: Machine, precision: str = "auto") -> LocalMod
     require_loadable(folder)
     dtype = _number_format(folder, machine, precision)
     with _told(name):
-        _require_layers(folder)
+        config = _require_layers(folder)
         revision = folder_revision(folder)
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
         network, told = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+            str(folder),
+            dtype=dtype,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            device_map=placement(config, dtype, machine),
         )
         _require_whole(folder, network, told)
     # Greedy texts differ between formats as between models: the format is part of what a model is.
@@ -62,7 +68,7 @@ def load_model(name: str, machine: Machine, precision: str = "auto") -> LocalMod
         revision = f"{revision}:{CONVERSATIONS}"
     network.generation_config.use_cache = True
     shown = Path(name).name if Path(name).is_dir() else name
-    network = network.to(machine.device).eval()
+    network, machine = put(network.eval(), machine)
     attend_well(network)
     with _told(name):
         return LocalModel(shown, network, tokenizer, machine, revision, folder)
@@ -91,16 +97,18 @@ def _require_whole(folder: Path, network: PreTrainedModel, told: dict[str, Any])
             )
 
 
-def _require_layers(folder: Path) -> None:
-    """Raise LabError for more layers than there are weights: building them would never end."""
+def _require_layers(folder: Path) -> PretrainedConfig:
+    """Its configuration; raises LabError for more layers than there are weights: building them would never end."""
     read_object(folder / "config.json")
-    layers = AutoConfig.from_pretrained(str(folder), trust_remote_code=False).num_hidden_layers
+    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    layers = config.num_hidden_layers
     held = 0
     for path in folder.glob("*.safetensors"):
         with safe_open(path, "pt") as file:
             held += len(file.keys())
     if isinstance(layers, int) and layers > held:
         raise LabError(f"{folder}/config.json: more layers than its weights have tensors ({held})")
+    return config
 
 
 def _layers(told: dict[str, Any]) -> list[str]:

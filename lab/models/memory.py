@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work: of CUDA's allocator, elsewhere of the process, sampled while it runs.
+"""Peak memory of a piece of work: of CUDA's allocator on all GPUs, elsewhere of the process, sampled while it runs.
 
 ``with PeakMemory("cpu") as memory: work()``, then ``memory.bytes``: what was held beyond the start.
 """
@@ -58,8 +58,9 @@ class PeakMemory:
     def __enter__(self) -> PeakMemory:
         release_memory()
         if self.cuda:
-            torch.cuda.reset_peak_memory_stats()
-            self._before = torch.cuda.memory_allocated()
+            for gpu in self._gpus():
+                torch.cuda.reset_peak_memory_stats(gpu)
+            self._before = sum(map(torch.cuda.memory_allocated, self._gpus()))
             return self
         self._process, self._ended = psutil.Process(), threading.Event()
         self._before = self._peak = _own_bytes(self._process)
@@ -69,11 +70,15 @@ class PeakMemory:
 
     def __exit__(self, *error: object) -> None:
         if self.cuda:
-            self.bytes = max(0, torch.cuda.max_memory_allocated() - self._before)
+            self.bytes = max(0, sum(map(torch.cuda.max_memory_allocated, self._gpus())) - self._before)
             return
         self._ended.set()
         self._thread.join()
         self.bytes = max(0, self._peak - self._before)
+
+    @staticmethod
+    def _gpus() -> range:
+        return range(torch.cuda.device_count())
 
     def _watch(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):

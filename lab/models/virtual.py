@@ -89,8 +89,10 @@ class Prefix(VirtualTokens):
         update = cache.update
 
         def instead(keys: torch.Tensor, values: torch.Tensor, layer: int, *rest, **named):
-            learned = self.prefix[layer].to(keys.dtype)[:, number].transpose(2, 3)
-            keys, values = (torch.where(virtual, mine, its) for mine, its in zip(learned, (keys, values)))
+            # Of a network over several GPUs every layer lies where its block does.
+            learned = self.prefix[layer].to(keys)[:, number.to(keys.device)].transpose(2, 3)
+            at = virtual.to(keys.device)
+            keys, values = (torch.where(at, mine, its) for mine, its in zip(learned, (keys, values)))
             return update(keys, values, layer, *rest, **named)
 
         cache.update = instead
@@ -114,4 +116,5 @@ def keys_and_values(network: torch.nn.Module, ids: list[int]) -> torch.Tensor:
         raise ValueError("a layer keeps no keys and values")
     if len({tuple(kept.shape) for layer in layers for kept in layer}) != 1:
         raise ValueError("keys and values differ in shape from layer to layer")
-    return torch.stack([torch.stack([kept[0].transpose(0, 1) for kept in layer]) for layer in layers])
+    held = [torch.stack([kept[0].transpose(0, 1) for kept in layer]) for layer in layers]
+    return torch.stack([layer.to(network.device) for layer in held])

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from lab.models.base import Size
 from lab.models.likelihood import Logits
 from lab.models.local import LocalModel
+from lab.models.placing import blocks
 from lab.schema import LabError
 from lab.weights.base import TrainingLog
 from lab.weights.spectrum import linear_changes, spectrum
@@ -46,7 +47,7 @@ class Full(Trained):
             if frozen > model.layers:
                 raise LabError(f"frozen_layers {frozen}: {model.name} has {model.layers} layers")
             embeddings = [m for m in network.modules() if isinstance(m, torch.nn.Embedding)]
-            for module in (*embeddings, network.get_output_embeddings(), *_blocks(network)[:frozen]):
+            for module in (*embeddings, network.get_output_embeddings(), *blocks(network)[:frozen]):
                 module.requires_grad_(False)
         yield network
 
@@ -77,9 +78,3 @@ class Full(Trained):
         if unexpected or any("lm_head" not in name for name in missing):
             raise LabError(f"{folder}: weights of another model; remove them with: lab prune --damaged")
         return model.beside(network.eval())
-
-
-def _blocks(network: torch.nn.Module) -> torch.nn.ModuleList:
-    """The blocks of a network: families call the list ``layers``, ``h`` or ``blocks``, all have one of that length."""
-    count = network.config.num_hidden_layers
-    return next(m for m in network.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count)

@@ -112,7 +112,7 @@ def in_four_bits(network: torch.nn.Module) -> Iterator[None]:
     """The network's linear layers held in four bits; its own stand in their places again at the end."""
     with extra("qlora", "QLoRA"):
         import bitsandbytes
-    device, replaced = network.device, []
+    replaced: list[tuple[torch.nn.Module, str, torch.nn.Linear, torch.device]] = []
     try:
         for parent, name, layer in matrices(network):
             held = bitsandbytes.nn.Linear4bit(
@@ -120,7 +120,8 @@ def in_four_bits(network: torch.nn.Module) -> Iterator[None]:
             )
             held.weight = bitsandbytes.nn.Params4bit(layer.weight.detach().cpu().clone(), False, **FORMAT)
             held.bias = layer.bias
-            replaced.append((parent, name, layer))
+            device = layer.weight.device
+            replaced.append((parent, name, layer, device))
             setattr(parent, name, held.to(device))
             layer.weight.data = layer.weight.data.cpu()
         # Read by peft: which kind of layer it puts beside these.
@@ -128,7 +129,7 @@ def in_four_bits(network: torch.nn.Module) -> Iterator[None]:
         yield
     finally:
         vars(network).pop("is_loaded_in_4bit", None)
-        for parent, name, layer in replaced:
+        for parent, name, layer, device in replaced:
             layer.weight.data = layer.weight.data.to(device)
             setattr(parent, name, layer)
 

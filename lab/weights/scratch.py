@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from lab.models.base import Size
 from lab.models.local import LocalModel
+from lab.models.placing import put_as
 from lab.weights.full import Full
 
 
@@ -47,5 +48,4 @@ class Scratch(Full):
     def fresh(self, model: LocalModel, seed: int) -> torch.nn.Module:
         """A network of the base's configuration with freshly drawn weights."""
         torch.manual_seed(seed)
-        network = AutoModelForCausalLM.from_config(model.config)
-        return network.to(device=model.network.device)
+        return put_as(AutoModelForCausalLM.from_config(model.config), model.network)

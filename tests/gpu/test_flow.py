@@ -20,6 +20,7 @@ from lab.models.device import machine
 from lab.models.likelihood import Encoded, completion_logits
 from lab.models.loading import load_model
 from lab.models.local import LocalModel
+from lab.models.placing import devices_of
 from lab.schema import Decoding, Prompt
 from lab.store import Store
 from lab.weights.base import TrainingData
@@ -77,6 +78,19 @@ def test_completions_in_float32_are_those_of_the_processor(on_card):
     )
     same = sum(a.text == b.text for a, b in zip(here, there))
     assert same >= 0.95 * len(prompts), f"{same} of {len(prompts)} texts are the same"
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU")
+def test_a_model_spread_over_all_gpus_answers_and_learns(on_card, monkeypatch, tmp_path):
+    monkeypatch.setattr("lab.models.placing.SHARE_FOR_WEIGHTS", 0)
+    spread = load_model("nano", machine("cuda"))
+    assert len(devices_of(spread.network)) == torch.cuda.device_count()
+    prompts = [(s.id, p) for s, p in probe("word_operations", 24).items]
+    assert [c.text for c in spread.complete(prompts, Decoding(24))] == [
+        c.text for c in on_card.complete(prompts, Decoding(24))
+    ]
+    log = Lora(epochs=1, minimum_steps=12).adapt(spread, DATA, tmp_path, 0, quiet)
+    assert log.curve[-1]["loss"] < log.curve[0]["loss"]
 
 
 def test_a_constraint_and_a_choice(on_card):

@@ -29,6 +29,7 @@ from lab.weights.lora import Lora
 from lab.weights.training import encode_pairs
 from tests.conftest import make_task
 from tests.flow.test_runner import runner_for
+from tests.pretend import pretend_devices, spread
 
 WINDOW = 24
 """Tokens that a sliding layer looks back: shorter than the prompts here."""
@@ -102,6 +103,15 @@ def plainly(network, prompt: list[int], tokens: int, ends: set[int]) -> list[int
         if ids[-1] in ends:
             return ids[len(prompt) : -1]
     return ids[len(prompt) :]
+
+
+def test_over_two_devices_it_completes_as_on_one(family):
+    _, model = family
+    prompts = prompts_of(model)
+    one = generate(model.network, model.tokenizer, prompts, Decoding(6, ""))
+    with pretend_devices():
+        two = generate(spread(copy.deepcopy(model.network)), model.tokenizer, prompts, Decoding(6, ""))
+    assert [g.text for g in two] == [g.text for g in one]
 
 
 @pytest.mark.parametrize("cache_bytes", [1, 1e9], ids=["one by one", "together"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from lab.models.local import LocalModel
 from lab.schema import LabError, Prompt
 from lab.weights.base import TrainingData
 from lab.weights.training import encode_pairs, validate
+from tests.pretend import pretend_devices, spread
 
 KINDS = members(lab.weights)
 TRAINED = {name: kind for name, kind in KINDS.items() if kind.trains}
@@ -39,7 +41,8 @@ def logits(model, network=None):
     """What a model's own network, or another one, says of a text as the lab asks."""
     ids = model.tokenizer("Input: a b c\nOutput:")["input_ids"]
     with torch.inference_mode():
-        return completion_logits(network or model.network, [Encoded(ids[:1], ids[1:])], 0, "cpu")[0].clone()
+        network = network or model.network
+        return completion_logits(network, [Encoded(ids[:1], ids[1:])], 0, network.device)[0].clone()
 
 
 def state(model):
@@ -53,13 +56,16 @@ def require_untouched(model, before):
     assert after.keys() == before.keys() and all(torch.equal(after[n], v) for n, v in before.items())
 
 
-@pytest.fixture(params=["float32", "bfloat16"])
+@pytest.fixture(params=["float32", "bfloat16", "over two devices"])
 def base(request, tiny) -> LocalModel:
-    """A model of its own for each test, in both number formats that bases are held in."""
-    import copy
-
-    network = copy.deepcopy(tiny.network).to(getattr(torch, request.param))
-    return LocalModel("tiny", network, tiny.tokenizer, tiny.machine, f"tiny {request.param}")
+    """A model of its own for each test: in both number formats that bases are held in, and spread."""
+    network = copy.deepcopy(tiny.network)
+    if request.param == "over two devices":
+        with pretend_devices():
+            yield LocalModel("tiny", spread(network), tiny.tokenizer, tiny.machine, "tiny spread")
+    else:
+        network = network.to(getattr(torch, request.param))
+        yield LocalModel("tiny", network, tiny.tokenizer, tiny.machine, f"tiny {request.param}")
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -87,16 +93,16 @@ def test_every_method_offers_as_many_candidates_as_there_are_looks(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_learns_and_comes_back_and_the_base_stays_bit_for_bit(name, base, tmp_path):
-    weights, before, answers = quick(TRAINED[name]), state(base), logits(base)
+    weights, before, answers, device = quick(TRAINED[name]), state(base), logits(base), base.network.device
     items = encode_pairs(base, PAIRS[:8])
     with weights.prepared(base, 0, None) as network:
-        _, untrained = validate(network, items, 0, "cpu")
+        _, untrained = validate(network, items, 0, device)
     log = weights.adapt(base, DATA, tmp_path, 0, quiet)
     require_untouched(base, before)
     adapted = weights.apply(base, tmp_path)
     tuned = logits(adapted)
     assert not torch.allclose(tuned.float(), answers.float(), atol=1e-3)
-    _, nll = validate(adapted.network, items, 0, "cpu")
+    _, nll = validate(adapted.network, items, 0, device)
     assert nll < untrained and nll == pytest.approx(log.validation_nll, rel=5e-2)
     assert torch.equal(logits(base), answers)
     require_untouched(base, before)
@@ -105,14 +111,14 @@ def test_it_learns_and_comes_back_and_the_base_stays_bit_for_bit(name, base, tmp
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_beside_the_weights_it_says_the_same_and_knows_what_the_base_says(name, base, tmp_path):
-    weights, before = quick(ADAPTERS[name]), state(base)
+    weights, before, device = quick(ADAPTERS[name]), state(base), base.network.device
     weights.adapt(base, DATA, tmp_path, 0, quiet)
     items = encode_pairs(base, PAIRS[:4])
-    of_base = completion_logits(base.network, items, 0, "cpu")[0]
-    merged = completion_logits(weights.apply(base, tmp_path).network, items, 0, "cpu")[0]
+    of_base = completion_logits(base.network, items, 0, device)[0]
+    merged = completion_logits(weights.apply(base, tmp_path).network, items, 0, device)[0]
     tolerance = 1e-3 if base.network.dtype == torch.float32 else 0.2
     beside = weights.beside(base, tmp_path)
-    assert torch.allclose(completion_logits(beside.network, items, 0, "cpu")[0], merged, atol=tolerance)
+    assert torch.allclose(completion_logits(beside.network, items, 0, device)[0], merged, atol=tolerance)
     assert torch.equal(beside.base_logits(items), of_base)
     if weights.merges:
         with pytest.raises(RuntimeError, match="merged into the base"):
@@ -123,14 +129,14 @@ def test_beside_the_weights_it_says_the_same_and_knows_what_the_base_says(name, 
 @pytest.mark.parametrize("name", TRAINED)
 def test_kept_beside_it_knows_what_the_base_says(name, base, tmp_path):
     """What forgetting compares with: text_nll against the base."""
-    weights, before = quick(TRAINED[name]), state(base)
+    weights, before, device = quick(TRAINED[name]), state(base), base.network.device
     weights.adapt(base, DATA, tmp_path, 0, quiet)
     items = encode_pairs(base, PAIRS[:4])
-    of_base = completion_logits(base.network, items, 0, "cpu")[0]
+    of_base = completion_logits(base.network, items, 0, device)[0]
     beside = weights.beside(base, tmp_path)
-    tuned = completion_logits(beside.network, items, 0, "cpu")[0]
+    tuned = completion_logits(beside.network, items, 0, device)[0]
     assert torch.equal(beside.base_logits(items), of_base) and not torch.equal(tuned, of_base)
-    assert torch.equal(completion_logits(beside.network, items, 0, "cpu")[0], tuned)
+    assert torch.equal(completion_logits(beside.network, items, 0, device)[0], tuned)
     (nats, tokens, divergence), *_ = beside.text_nll(["it is what it is"], against_base=True)
     assert nats > 0 and tokens > 0 and divergence > 0
     require_untouched(base, before)
