@@ -13,6 +13,7 @@ import torch
 from transformers import AutoTokenizer
 
 from lab.flow.workers import Workers
+from lab.live.llamacpp import require_converter
 from lab.live.shared import uv_at_hand
 from lab.models.constraint import Constraint
 from lab.models.endpoint import endpoint
@@ -46,6 +47,7 @@ USES = {
     "pypdf": ("documents", _read_document(".pdf")),
     "docx": ("documents", _read_document(".docx")),
     "gguf": ("gguf", lambda folder: convert(folder / "a.gguf", folder)),
+    "sentencepiece": ("gguf", lambda folder: require_converter("f16")),
     "bitsandbytes": ("qlora", lambda folder: rounded(torch.nn.Linear(2, 2)).__enter__()),
     "openai": ("api", lambda folder: endpoint("https://example.org/v1#m@2026-11-27")),
     "ray": ("ray", lambda folder: Workers(1, address="auto").start()),

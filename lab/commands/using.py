@@ -106,6 +106,9 @@ def export(
     report: Report,
     out: Annotated[Path, typer.Option(help="folder to write; must not be there yet")],
     merged: Annotated[bool, typer.Option("--merged", help="an adapter merged into its base, as one model")] = False,
+    gguf: Annotated[
+        str, typer.Option(help="the merged model for llama.cpp as well: f16, bf16, f32 or q8_0, by its own converter")
+    ] = "",
     recipe: Annotated[
         str, typer.Option(help="instead: data and configuration for trl, axolotl, unsloth or llama-factory")
     ] = "",
@@ -116,16 +119,19 @@ def export(
 ) -> None:
     """Write the arm that was taken as files that work without the lab: weights, prompts, index, script, card."""
     from lab.live.export import export as write
+    from lab.live.llamacpp import require_converter
     from lab.live.recipes import recipe as write_recipe
 
     if out.exists():
         raise LabError(f"--out {out}: is there already; name a new folder")
+    if gguf:
+        require_converter(gguf)
     study, folder, chosen = _arm_of(report, arm)
     ready = open_arm(study, chosen, model, task, device, console)
     if recipe:
         names = write_recipe(ready, recipe, out)
     else:
-        names = write(ready, study, chosen, _decision(study, folder), out, merged)
+        names = write(ready, study, chosen, _decision(study, folder), out, merged, gguf)
     for name in names:
         console.print(f"{out / name}", soft_wrap=True)
 

@@ -17,6 +17,7 @@ import socket
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lab.flow.bench import RunSpec
@@ -131,6 +132,9 @@ class Workers:
         if self._ray is None:
             # Ray asks a server of its makers about its use unless it is told not to.
             os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+            if self.address and _token_at_hand():
+                # A cluster begun by ``ray start`` asks for it; one that doesn't ask takes no notice.
+                os.environ.setdefault("RAY_AUTH_MODE", "token")
             with extra("ray", "--workers and --ray"):
                 import ray
             _require_answer(self.address)
@@ -143,9 +147,16 @@ class Workers:
                     runtime_env={"env_vars": variables},
                 )
             except (ConnectionError, ValueError, RuntimeError) as error:
-                raise LabError(f"--ray {self.address}: can't be reached ({first_line(error)})") from None
+                token = "" if _token_at_hand() else "; where it asks for a token: RAY_AUTH_TOKEN, or ~/.ray/auth_token"
+                raise LabError(f"--ray {self.address}: can't be reached ({first_line(error)}){token}") from None
             self._ray = ray
         return self._ray
+
+
+def _token_at_hand() -> bool:
+    """Whether Ray would find a cluster's token, in the places that it names."""
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _require_answer(address: str) -> None:

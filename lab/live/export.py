@@ -20,6 +20,7 @@ from lab.context.retrieval.search import FUSION_CONSTANT, FUSION_DEPTH, RUN
 from lab.decision import Decision
 from lab.files import whole_folder, write_json, write_jsonl
 from lab.flow.arm import Ready
+from lab.live.llamacpp import write_gguf
 from lab.measure.arms import Arm
 from lab.measure.estimand import Live, live_of
 from lab.measure.forgetting import forgotten
@@ -35,11 +36,14 @@ PLACE = "⟦{}⟧"
 """Where an input, a passage or an example is put; ``answer.py`` fills all places at once."""
 
 
-def export(ready: Ready, study: Study, arm: Arm, decision: Decision, out: Path, merged: bool = False) -> list[str]:
+def export(
+    ready: Ready, study: Study, arm: Arm, decision: Decision, out: Path, merged: bool = False, gguf: str = ""
+) -> list[str]:
     """Write the arm into the folder ``out``, which must not be there; the names of its parts.
 
-    ``merged``: an adapter's weights within the base's, as one model. Raises LabError for an arm without a language
-    model, whose training takes seconds wherever it is wanted.
+    ``merged``: an adapter's weights within the base's, as one model; ``gguf``: that model in llama.cpp's format as
+    well, in this number format. Raises LabError for an arm without a language model, whose training takes seconds
+    wherever it is wanted.
     """
     if ready.is_baseline:
         raise LabError(
@@ -48,7 +52,8 @@ def export(ready: Ready, study: Study, arm: Arm, decision: Decision, out: Path, 
     if out.exists():
         raise LabError(f"--out {out}: is there already; name a new folder")
     with whole_folder(out) as folder:
-        parts = dict(_weights(ready, folder, merged))
+        parts = dict(_weights(ready, folder, merged or bool(gguf)))
+        parts |= dict(_gguf(ready, folder, gguf)) if gguf else {}
         told = _no_script(ready)
         parts |= dict(_prompts(ready, folder)) if not told else {}
         packages = " ".join(_packages(ready, folder))
@@ -70,7 +75,7 @@ def _weights(ready: Ready, folder: Path, merged: bool) -> Iterator[tuple[str, st
         return
     weights, bench = ready.spec.candidate.weights, ready.bench
     if merged and not weights.merges:
-        raise LabError(f"--merged: {weights.name} stands before every text and can't be merged; leave it out")
+        raise LabError(f"--merged, --gguf: {weights.name} stands before every text and can't be merged; leave it out")
     model = bench.adapted(ready.spec)
     if weights.adapter and not merged:
         kept = bench.store.find("adaptation", ready.cell.adaptation).folder
@@ -85,6 +90,14 @@ def _weights(ready: Ready, folder: Path, merged: bool) -> Iterator[tuple[str, st
         return
     model.save(folder / "model")
     yield "model/", "the whole model in transformers' layout" + (", the adapter merged into it" if merged else "")
+
+
+def _gguf(ready: Ready, folder: Path, kind: str) -> Iterator[tuple[str, str]]:
+    """Write the model of ``model/`` once more."""
+    if not (folder / "model").is_dir():
+        raise LabError(f"--gguf: {ready.name} trains nothing; its model is the base, {base_of(ready)}")
+    write_gguf(folder / "model", folder / "model.gguf", kind)
+    yield "model.gguf", f"the same model for llama.cpp ({kind}); its answers may differ by rounding"
 
 
 def _virtual(ready: Ready) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -19,6 +24,7 @@ from lab.flow.plan import expand
 from lab.flow.race import Race
 from lab.flow.runner import Runner
 from lab.flow.workers import Measurement, Workers
+from lab.live.serve import free_port
 from lab.measure.settings import Settings
 from lab.models.device import machine
 from lab.models.loading import load_model
@@ -124,6 +130,48 @@ def test_a_killed_workers_piece_is_done_again(tmp_path):
     assert killed and sum(done) == len(cells)
     runner = opened(tmp_path)
     assert all(runner.bench.is_stored(runner.chosen(c, plan)[0], "test") for c in cells)
+
+
+@pytest.mark.slow
+def test_a_cluster_at_an_address_does_the_work(tmp_path):
+    """Begun as an operator would, with the token that it asks for; it is still there when the command is over."""
+    ray, root = str(Path(sys.executable).with_name("ray")), Path(__file__).parents[2]
+    address = f"{ray_address()}:{free_port(0)}"
+    temporary = Path(tempfile.mkdtemp(prefix="ray"))
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    environment.pop("RAY_AUTH_MODE", None)
+    begin = [ray, "start", "--head", f"--port={address.split(':')[1]}", "--num-cpus=2", "--include-dashboard=false"]
+    asked = "--methods zero_shot,few_shot --items 30 --sizes 40 --seeds 1 --no-forgetting --full-grid --fresh --json"
+    command = [sys.executable, "-m", "lab", "decide", str(root / "datasets" / "triage"), *asked.split()]
+
+    def decided(name: str, *more: str) -> dict:
+        own = environment | {"LAB_HOME": str(tmp_path / name)}
+        done = subprocess.run([*command, *more, "--out", str(tmp_path / f"{name} report")], **told, env=own)
+        assert not done.returncode, done.stderr
+        return json.loads(done.stdout)
+
+    told = {"capture_output": True, "text": True, "cwd": root, "timeout": 240}
+    try:
+        subprocess.run([*begin, f"--temp-dir={temporary}"], check=True, **told, env=environment)
+        by_cluster = decided("cluster", "--ray", address)
+        made = [json.loads(p.read_text()) for p in (tmp_path / "cluster" / "results").glob("evaluation/*/record.json")]
+        still = subprocess.run(
+            [ray, "status", f"--address={address}"], **told, env=environment | {"RAY_AUTH_MODE": "token"}
+        )
+        assert made and not still.returncode, still.stderr
+    finally:
+        subprocess.run([ray, "stop", "--force"], capture_output=True, env=environment)
+        shutil.rmtree(temporary, ignore_errors=True)
+    alone = decided("alone")
+    right = [{a["name"]: a["accuracy"] for a in found["arms"]} for found in (by_cluster, alone)]
+    assert right[0] == right[1] and len(right[0]) >= 2
+
+
+def ray_address() -> str:
+    """Where Ray listens on this machine: it takes the address that others would reach it by, never the loopback's."""
+    import ray
+
+    return ray.util.get_node_ip_address()
 
 
 def _words(process: psutil.Process) -> list[str]:
