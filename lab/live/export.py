@@ -52,7 +52,7 @@ def export(
     if out.exists():
         raise LabError(f"--out {out}: is there already; name a new folder")
     with whole_folder(out) as folder:
-        parts = dict(_weights(ready, folder, merged or bool(gguf)))
+        parts = dict(_weights(ready, folder, "--gguf" if gguf else "--merged" if merged else ""))
         parts |= dict(_gguf(ready, folder, gguf)) if gguf else {}
         told = _no_script(ready)
         parts |= dict(_prompts(ready, folder)) if not told else {}
@@ -69,13 +69,14 @@ def export(
 # Weights
 
 
-def _weights(ready: Ready, folder: Path, merged: bool) -> Iterator[tuple[str, str]]:
-    """Write what was trained, and say what it is; nothing for frozen weights."""
+def _weights(ready: Ready, folder: Path, merged: str) -> Iterator[tuple[str, str]]:
+    """Write what was trained, and say what it is; nothing for frozen weights. ``merged`` names the option that asks for
+    one model, and is empty where an adapter is to stay one."""
     if not ready.cell.adaptation:
         return
     weights, bench = ready.spec.candidate.weights, ready.bench
     if merged and not weights.merges:
-        raise LabError(f"--merged, --gguf: {weights.name} stands before every text and can't be merged; leave it out")
+        raise LabError(f"{merged}: {weights.name} stands before every text and can't be merged; leave it out")
     model = bench.adapted(ready.spec)
     if weights.adapter and not merged:
         kept = bench.store.find("adaptation", ready.cell.adaptation).folder
