@@ -81,8 +81,7 @@ def load_study(folder: str | Path) -> Study:
         >>> study.arms(), study.sizes()
         (['zero_shot', 'few_shot', 'few_shot_nearest', 'lora'], [100, 400])
     """
-    path = Path(folder)
-    return Study.load(path / "study.json" if path.is_dir() else path)
+    return Study.load(Path(folder))
 
 
 def verdict(
@@ -122,41 +121,34 @@ def decide(
     ``methods``: names of docs/METHODS.md (a sensible handful by default); ``sizes``: labelled examples, train and
     validation together (all by default); ``items``: of a large test set a fixed random part of so many; ``seeds``:
     draws of the training sample; ``race``: drop what is clearly worse early, under ``settings``; ``out``: a folder that
-    gets ``study.json`` and the report. What is stored already is not run again. Raises LabError for what can't be run.
+    gets ``study.json`` and the report. What is stored already is not run again, and the notebooks show the study.
+    Raises LabError for what can't be run.
 
         >>> study = decide("datasets/triage", methods=["zero_shot"], items=20, forgetting=False)
         >>> len(study.items), study.arms()
         (20, ['zero_shot'])
     """
     from lab.commands.workbench import open_bench
-    from lab.flow.looks import count_test_looks
-    from lab.flow.methods import default_methods, offer_of
-    from lab.flow.plan import expand
-    from lab.flow.probing import NEEDED, abilities
-    from lab.flow.race import Race
-    from lab.flow.runner import Runner
-    from lab.models.base import require
+    from lab.flow.course import Grid, Keeper, measure
     from lab.tasks.check import require_sound
 
     read = task if isinstance(task, Task) else load_task(task)
     read = read.with_items(items) if items else read
     findings = require_sound(read, allow_leak=False)
-    grid = (list(methods) or default_methods(read), list(ranks), list(sizes) or [len(read.labelled)], seeds, read)
-    expand(*grid)  # What can't be run is told before the model is loaded.
-    bench, asked = open_bench(read, model, device, precision, embedder)
-    plan = expand(*grid, offer_of(bench.model, read))
-    for method in plan.methods:
-        require(bench.model, method.abilities, f"methods {method.name}")
-    runner = Runner(bench, asked if forgetting and "train" in bench.model.can else None)
-    course = Race(runner, plan, settings or Settings(), lambda study: None).run if race else None
-    study = runner.run(plan, findings, abilities(runner.prober, NEEDED), lambda study: None, course)
-    study.settings |= {
-        "command": f"lab.decide({str(read.folder)!r}, model={model!r}, methods={grid[0]}, sizes={grid[2]})",
-        "allow_leak": False,
-        "test_looks": count_test_looks(bench.store, study),
-    }
+    grid = Grid.of(read, methods, ranks, sizes, seeds)
+    bench, probes = open_bench(read, model, device, precision, embedder)
+    asked = f"methods={list(grid.methods)}, sizes={list(grid.sizes)}, ranks={list(grid.ranks)}, seeds={seeds}"
+    command = f"lab.decide({str(read.folder)!r}, model={model!r}, {asked}, items={items})"
+    study = measure(
+        bench,
+        grid.plan_on(bench),
+        findings,
+        probes if forgetting and "train" in bench.model.can else None,
+        command,
+        keep=Keeper(bench, command, None if out is None else Path(out)),
+        raced=(settings or Settings()) if race else None,
+    )
     if out is not None:
-        study.save(Path(out) / "study.json")
         write_report(study, out, settings)
     return study
 

@@ -268,7 +268,9 @@ class Study:
 
     @classmethod
     def load(cls, path: Path) -> Study:
-        """Read a study; raises LabError where the file is missing, damaged or of a later schema."""
+        """Read a study from its ``study.json`` or the folder that holds it; raises LabError where the file is missing,
+        damaged or of a later schema."""
+        path = path / "study.json" if path.is_dir() else path
         return load(path, lambda data: cls._of(data, path), "study", "lab decide TASK")
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 import subprocess
 import sys
 import typing
@@ -13,6 +14,8 @@ import pytest
 
 import lab
 from lab import api
+from lab.live.shelf import Shelf
+from lab.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = [name for name in api.__all__ if inspect.isfunction(getattr(api, name))]
@@ -60,6 +63,33 @@ def test_a_report_is_written_from_python(tmp_path, monkeypatch):
     page = lab.write_report(lab.load_study("reports/triage"), tmp_path, lab.Settings(margin=0.1), texts=False)
     text = page.read_text()
     assert "Take lora r16" in text and '"margin":0.1' in text
+
+
+def test_a_study_from_python_is_one_of_the_users_own(tmp_path, monkeypatch):
+    """As those of ``lab decide``: notebooks find it, and it says what it was asked."""
+    monkeypatch.setenv("LAB_HOME", str(tmp_path))
+    asked = {"methods": ["zero_shot"], "items": 12, "forgetting": False, "seeds": 1}
+    study = lab.decide(ROOT / "datasets" / "triage", **asked, out=tmp_path / "out")
+    mine = [s for s in Shelf.read(Store(committed=None), ()).studies if not s.committed]
+    assert [s.study.settings["command"] for s in mine] == [study.settings["command"]]
+    assert "methods=['zero_shot'], sizes=[2300], ranks=[16], seeds=1, items=12" in study.settings["command"]
+    assert lab.load_study(tmp_path / "out") == lab.load_study(mine[0].path) and "finished" in mine[0].study.made
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"methods": ["fine_tuning"]}, "unknown method 'fine_tuning'"),
+        ({"sizes": [3]}, "--sizes 3: from 4 to the 2300"),
+        ({"seeds": 0}, "--seeds 0: from 1 to"),
+        ({"methods": ["rag"]}, "documents"),
+        ({"methods": ["zero_shot"], "model": "nowhere"}, "--model nowhere"),
+        ({"methods": ["lora"], "items": -1}, "--items -1"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_as_of_the_command(asked, says):
+    with pytest.raises(lab.LabError, match=re.escape(says)):
+        lab.decide(ROOT / "datasets" / "triage", **asked)
 
 
 def test_one_size_has_no_curve():

@@ -37,7 +37,7 @@ from lab.commands.options import (
     with_settings,
 )
 from lab.commands.output import Result, show_findings, warn, with_output
-from lab.files import digest, read_object
+from lab.files import read_object
 from lab.measure.settings import Settings
 from lab.measure.words import percent
 from lab.schema import LabError
@@ -45,6 +45,7 @@ from lab.schema import LabError
 if TYPE_CHECKING:
     from lab.decision import Decision
     from lab.flow.bench import Bench
+    from lab.flow.course import Keeper
     from lab.flow.plan import Plan
     from lab.flow.workers import Workers
     from lab.study import Study
@@ -172,10 +173,8 @@ def decide(
 ) -> Result:
     """Run the arms on a task and decide between them."""
     from lab.files import folder_name
-    from lab.flow.instructions import to_try
-    from lab.flow.methods import default_methods, offer_of
-    from lab.flow.plan import expand, parse_budget
-    from lab.flow.questions import require_writer
+    from lab.flow.course import Grid, Keeper
+    from lab.flow.plan import parse_budget
     from lab.tasks.check import require_sound
     from lab.tasks.extraction import require_extraction
     from lab.tasks.task import load_task
@@ -188,22 +187,15 @@ def decide(
     if out.exists() and not out.is_dir():
         raise LabError(f"--out {out}: is a file; name a folder")
     budget_seconds = parse_budget(budget)
-    grid = (
-        names(methods) or default_methods(read),
-        numbers(ranks, "--ranks"),
-        numbers(sizes, "--sizes") or [len(read.labelled)],
-        seeds,
-        read,
-    )
-    first = expand(*grid)  # What can't be run is told before the model is loaded.
+    # What can't be run is told before the model is loaded.
+    grid = Grid.of(read, names(methods), numbers(ranks, "--ranks"), numbers(sizes, "--sizes"), seeds)
 
     from lab.commands.terminal import show_plan
     from lab.commands.workbench import open_bench, open_runner
     from lab.context.retrieval.reranking import load_reranker
-    from lab.models.base import require
     from lab.store import KINDS, Store
 
-    if any(m.uses_reranker for m in first.methods):
+    if grid.uses_reranker:
         load_reranker(reranker)
     helpers = _workers(model, workers, ray)
     findings = require_sound(read, allow_leak)
@@ -218,14 +210,7 @@ def decide(
         "reranker": reranker,
     }
     bench, asked = open_bench(read, model, device, precision, embedder, **more)
-    tried = (
-        to_try(read, bench.model, store, first.sizes[0]) if any(m.searches_instructions for m in first.methods) else ()
-    )
-    plan = expand(*grid, offer_of(bench.model, read, tried))
-    for m in plan.methods:
-        require(bench.model, m.abilities, f"--methods {m.name}")
-        if m.writes_questions:
-            require_writer(bench.model)
+    plan = grid.plan_on(bench)
     # What no training can change forgets nothing.
     asked = asked if forgetting and "train" in bench.model.can else None
     _say_what_runs(read, bench)
@@ -238,7 +223,7 @@ def decide(
         if plan_json:
             console.print_json(data=forecast, indent=None)
         return Result(forecast, [json.dumps(forecast)])
-    keep = _Keeper(bench, command, out, redact)
+    keep = Keeper(bench, command, out, redact)
     if helpers:
         here = bench.model.machine
         helpers.gpus = here.device == "cuda"
@@ -342,36 +327,13 @@ def _plan_json(plan: Plan, settings: Settings) -> dict:
     }
 
 
-class _Keeper:
-    """Writes the study as it grows: beside the report, and on the user's shelf."""
-
-    def __init__(self, bench: Bench, command: str, out: Path, redact: bool) -> None:
-        name = digest({"task": bench.task.digest, "command": command})[:16]
-        self.shelved = bench.store.home / "studies" / name / "study.json"
-        self.out, self.redact = out, redact
-
-    def __call__(self, study: Study) -> None:
-        (study.redacted() if self.redact else study).save(self.out / "study.json")
-        # A run that begins again must not hide what the stopped one had measured.
-        if "finished" in study.made or cells_in(self.shelved) <= len(study.cells):
-            study.save(self.shelved)
-
-
-def cells_in(path: Path) -> int:
-    """Cells of a written study; 0 where there is none."""
-    try:
-        return len(json.loads(path.read_text(encoding="utf-8"))["cells"])
-    except (OSError, ValueError, KeyError):
-        return 0
-
-
 def _run(
     bench: Bench,
     plan: Plan,
     findings,
     asked,
     command: str,
-    keep: _Keeper,
+    keep: Keeper,
     job: Path | None,
     allow_leak: bool,
     raced: Settings | None,
@@ -379,25 +341,24 @@ def _run(
 ) -> Study:
     """All cells of the plan, or those that a race under these settings needs, with progress."""
     from lab.commands.progress import JobProgress, TerminalProgress
-    from lab.flow.looks import count_test_looks
-    from lab.flow.probing import NEEDED, abilities
-    from lab.flow.race import Race
-    from lab.flow.runner import Runner
+    from lab.flow.course import measure
 
     if job:
         # A server that was started with & ignores interrupts, and its children would as well: Stop must reach this one.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with JobProgress(console, plan, job) if job else TerminalProgress(console, plan) as progress:
-        runner = Runner(bench, asked, progress, workers)
-        course = Race(runner, plan, raced, keep).run if raced else None
-        study = runner.run(plan, findings, abilities(runner.prober, NEEDED), keep, course)
-    study.settings |= {
-        "command": command,
-        "allow_leak": allow_leak,
-        "test_looks": count_test_looks(bench.store, study),
-    }
-    keep(study)
-    return study
+        return measure(
+            bench,
+            plan,
+            findings,
+            asked,
+            command,
+            keep=keep,
+            raced=raced,
+            allow_leak=allow_leak,
+            progress=progress,
+            workers=workers,
+        )
 
 
 def _conclude(

@@ -40,7 +40,7 @@ def view(
     if notebook:
         from lab.study import Study
 
-        study = Study.load(page.parent / "study.json")
+        study = Study.load(page.parent)
         _serve("decide", {"task": study.task["name"], "model": study.model["name"]}, port, browser)
         return
     console.print(str(page), soft_wrap=True)

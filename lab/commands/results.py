@@ -47,13 +47,14 @@ def report(
     from lab.store import Store
     from lab.study import Study
 
-    file = study / "study.json" if study.is_dir() else study
-    read, store = Study.load(file), Store()
+    read, store = Study.load(study), Store()
     decision = decide(read, settings)
     show_decision(console, read, decision)
     read.settings["test_looks"] = max(read.settings.get("test_looks", 0), count_test_looks(store, read))
     read, items = (read, None) if redact else with_texts(read, store)
-    written = write_report(read.redacted() if redact else read, settings, out or file.parent, items)
+    written = write_report(
+        read.redacted() if redact else read, settings, out or (study if study.is_dir() else study.parent), items
+    )
     for made in written.values():
         console.print(str(made), soft_wrap=True)
     if items is None and not redact:
@@ -206,7 +207,7 @@ def keep(
     from lab.study import Study
 
     folders = [path if path.is_dir() else path.parent for path in studies]
-    read = [Study.load(folder / "study.json") for folder in folders]
+    read = [Study.load(folder) for folder in folders]
     study, store = (beside(read[0], read[1:]) if as_deployed else combine(read)), Store()
     study, items = with_texts(study, store) if texts else (study, None)
     out.mkdir(parents=True, exist_ok=True)

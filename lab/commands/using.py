@@ -161,7 +161,7 @@ def _arm_of(report: Path, name: str) -> tuple[Study, Path, Arm]:
     from lab.study import Study
 
     folder = report if report.is_dir() else report.parent
-    study = Study.load(report / "study.json" if report.is_dir() else report)
+    study = Study.load(report)
     arms = arms_at(study)
     if name:
         return study, folder, arm_named(arms, name)

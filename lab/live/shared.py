@@ -33,7 +33,7 @@ SAYS = (
 def share_live(site: Path, report: Path) -> tuple[str, str, str]:
     """Write one study's page into the site: (title, address, what it is); raises LabError where there is no study, or
     marimo can't export."""
-    study = Study.load(report / "study.json")
+    study = Study.load(report)
     notebook = NOTEBOOKS / NOTEBOOK
     if not notebook.exists():
         raise LabError(f"{notebook}: no such notebook; --live needs a checkout of the project (pip install -e .)")
