@@ -71,16 +71,25 @@ def _():
     store, parameters = Store(), address.asked()
     get_pulse, set_pulse = mo.state(0)
     get_ended, set_ended = mo.state(0)
-    get_free, set_free = mo.state("rank" not in parameters)
-    seen, remembered = {}, {"model": parameters.get("model", "")}
+    get_free, tell_free = mo.state("rank" not in parameters)
+    seen, remembered = {"free": "rank" not in parameters}, {"model": parameters.get("model", "")}
+
+    def set_free(free):
+        # marimo runs all that follows once more, also where nothing has changed.
+        if seen["free"] != free:
+            seen["free"] = free
+            tell_free(free)
+
     folders, at_start = views.task_folders(), Shelf.read(store)
     likely = next((task for task, _ in at_start.names() if task in folders), next(iter(folders), None))
     pick_task = mo.ui.dropdown(folders, value=address.chosen(parameters, "task", folders, likely), label="Task")
+    held_task = [pick_task]
     return (
         at_start,
         get_ended,
         get_free,
         get_pulse,
+        held_task,
         parameters,
         pick_task,
         remembered,
@@ -119,7 +128,8 @@ def _(at_start, remembered, task):
         on_change=lambda name: remembered.update(model=name),
         full_width=True,
     )
-    return other_model, pick_model
+    held_model = [pick_model, other_model]
+    return held_model, other_model, pick_model
 
 
 @app.cell(hide_code=True)
@@ -136,7 +146,8 @@ def _(get_ended, other_model, pick_model, seen, store, task):
     pick_results = mo.ui.dropdown(
         options, value=WHOSE[first_shown] if first_shown else None, label="Results of", allow_select_none=not offered
     )
-    return model, offered, pick_results
+    held_results = [pick_results]
+    return held_results, model, offered, pick_results
 
 
 @app.cell(hide_code=True)
@@ -182,14 +193,16 @@ def _(known_as, pick_results, set_free, store, task):
         full_width=True,
         on_change=lambda _: set_free(False),
     )
-    return at_first, rank, size
+    held_data = [size, rank]
+    return at_first, held_data, rank, size
 
 
 @app.cell(hide_code=True)
 def _(get_free, set_free):
     # Whoever moves the rank's slider wants that rank.
     free_rank = mo.ui.switch(value=get_free(), label="rank by validation", on_change=set_free)
-    return (free_rank,)
+    held_free = [free_rank]
+    return free_rank, held_free
 
 
 @app.cell(hide_code=True)
@@ -228,41 +241,27 @@ def _(parameters):
         show_value=True,
         full_width=True,
     )
-    return forgetting, latency, margin, months, price, requests, shared_model
+    held_prices = [requests, margin, price, months, latency, shared_model, forgetting]
+    return forgetting, held_prices, latency, margin, months, price, requests, shared_model
 
 
 @app.cell(hide_code=True)
-def _(
-    at_first,
-    forgetting,
-    free_rank,
-    latency,
-    margin,
-    months,
-    other_model,
-    pick_model,
-    pick_results,
-    pick_task,
-    price,
-    rank,
-    requests,
-    shared_model,
-    size,
-):
-    # Controls that change nothing for this study are not there.
+def _(at_first, held_data, held_free, held_model, held_prices, held_results, held_task):
+    # Held in lists: a cell that names a control is run again at its every move, and would draw the sidebar anew.
     has_rank = at_first is None or any(at_first.ranks(n) for n in at_first.arms())
     learns = at_first is None or bool(at_first.sizes())
-    limits = [price, months, latency, *([shared_model, forgetting] if at_first and forgets(at_first) else [])]
+    (size_slider, rank_slider), (volume, points, *limits, shared, most_lost) = held_data, held_prices
+    # Controls that change nothing for this study are not there.
+    limits += [shared, most_lost] if at_first and forgets(at_first) else []
     mo.sidebar(
         [
-            pick_task,
-            pick_model,
-            other_model,
-            *([pick_results] if pick_results.value else []),
-            *([size] if learns else []),
-            *([rank, free_rank] if has_rank else []),
-            requests,
-            margin,
+            *held_task,
+            *held_model,
+            *(r for r in held_results if r.value),
+            *([size_slider] if learns else []),
+            *([rank_slider, *held_free] if has_rank else []),
+            volume,
+            points,
             mo.accordion({"Prices and limits": mo.vstack(limits)}),
         ],
         width="19rem",
@@ -323,15 +322,16 @@ def _(aside, at_rank, at_size, digests, found, known_as, offered, pick_results, 
             f"The reference study has {', '.join(more) or 'the same arms'}"
             f"{' as well' if more else ''}; with it: {with_both.sentence.split(':')[0]}."
         )
-    mo.vstack(
-        [
-            verdicts.verdict_box(decision, [*aside, *beside, f"{source}."]),
-            live(quality_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen), forgets(study)),
-            mo.md("<small>Ticks: how many completions hold the right content, whatever their form.</small>"),
-        ],
-        gap=0.3,
-    )
+    verdicts.verdict_box(decision, [*aside, *beside, f"{source}."])
     return (decision,)
+
+
+@app.cell(hide_code=True)
+def _(decision, study):
+    # A cell of its own, and nothing around it: the words above are on the screen while the browser draws, and a chart
+    # within other things would come as text that is parsed and cleaned again at every move.
+    live(quality_chart, arm_rows(decision.arms, Looks.of(study), decision.chosen), forgets(study))
+    return
 
 
 @app.cell(hide_code=True)
@@ -357,7 +357,13 @@ def _(running, stop_buttons, stopped):
 
 @app.cell(hide_code=True)
 def _(decision, won):
-    mo.vstack([mo.md("### Why not the others?"), verdicts.standing_table(decision, won)])
+    mo.vstack(
+        [
+            mo.md("<small>Ticks: how many completions hold the right content, whatever their form.</small>"),
+            mo.md("### Why not the others?"),
+            verdicts.standing_table(decision, won),
+        ]
+    )
     return
 
 
@@ -370,7 +376,7 @@ def _(parameters, study):
 
 
 @app.cell(hide_code=True)
-def _(at_rank, found, look_at, settings, study):
+def _(at_rank, look_at, study):
     # No margin changes these: a slider does not draw them again.
     def growth():
         if len(study.sizes()) < 2:
@@ -436,48 +442,18 @@ def _(at_rank, found, look_at, settings, study):
             ]
         )
 
-    def origin():
-        commands = [s.study.settings.get("command", "") for s in found]
-        return mo.vstack(
-            [
-                mo.md("Measured by:"),
-                *(views.text_block(c) for c in commands if c),
-                *(mo.md(f"<small>{escaped(str(s.path))}</small>") for s in found),
-                mo.md("One HTML file that stays live offline; with texts it holds up to 50 validation items a pair."),
-                mo.hstack(
-                    [
-                        mo.download(
-                            lambda: page(study.redacted(), settings).encode(),
-                            filename=f"{study.task['name']}-decision.html",
-                            mimetype="text/html",
-                            label="Report without texts",
-                        ),
-                        mo.download(
-                            lambda: views.report_with_texts(study, settings),
-                            filename=f"{study.task['name']}-decision-with-texts.html",
-                            mimetype="text/html",
-                            label="Report with texts",
-                        ),
-                    ],
-                    justify="start",
-                    wrap=True,
-                ),
-            ]
-        )
-
     drawn = {
         "Data size and rank": growth,
         "Forgetting": lost,
         "Passages": passages,
         "Settings": chosen,
-        "Provenance": origin,
     }
     drawn[look_at.value]() if look_at.value in drawn else None
     return
 
 
 @app.cell(hide_code=True)
-def _(at_rank, at_size, decision, look_at, study):
+def _(at_rank, at_size, decision, found, look_at, settings, study):
     def money():
         rows = [
             {
@@ -525,11 +501,41 @@ def _(at_rank, at_size, decision, look_at, study):
             ]
         )
 
-    priced = {
+    def origin():
+        commands = [s.study.settings.get("command", "") for s in found]
+        return mo.vstack(
+            [
+                mo.md("Measured by:"),
+                *(views.text_block(c) for c in commands if c),
+                *(mo.md(f"<small>{escaped(str(s.path))}</small>") for s in found),
+                mo.md("One HTML file that stays live offline; with texts it holds up to 50 validation items a pair."),
+                mo.hstack(
+                    [
+                        mo.download(
+                            lambda: page(study.redacted(), settings).encode(),
+                            filename=f"{study.task['name']}-decision.html",
+                            mimetype="text/html",
+                            label="Report without texts",
+                        ),
+                        mo.download(
+                            lambda: views.report_with_texts(study, settings),
+                            filename=f"{study.task['name']}-decision-with-texts.html",
+                            mimetype="text/html",
+                            label="Report with texts",
+                        ),
+                    ],
+                    justify="start",
+                    wrap=True,
+                ),
+            ]
+        )
+
+    judged = {
         "Cost": money,
         "Is this right?": doubt,
+        "Provenance": origin,
     }
-    priced[look_at.value]() if look_at.value in priced else None
+    judged[look_at.value]() if look_at.value in judged else None
     return
 
 
