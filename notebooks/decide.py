@@ -27,6 +27,7 @@ with app.setup(hide_code=True):
     from lab.live.pages import navigation
     from lab.live.shelf import MINE, REFERENCE, Shelf, missing, nearest
     from lab.measure.evidence import evidence
+    from lab.measure.plainly import arms_in_words
     from lab.measure.winning import gains
     from lab.measure.words import minutes
     from lab.report.charts.cost import cost_chart
@@ -159,7 +160,8 @@ def _(get_pulse, model, pick_results, store, task):
     study = shelf.combined(task.name, known_as, digests, pick_results.value) if found else None
     shown_at = lru_cache(maxsize=64)(lambda size, rank: evidence(study, size, rank))
     won = gains(study) if study else []
-    return digests, found, known_as, shelf, shown_at, study, won
+    said_of_arms = arms_in_words(study) if study else {}
+    return digests, found, known_as, said_of_arms, shelf, shown_at, study, won
 
 
 @app.cell(hide_code=True)
@@ -356,12 +358,12 @@ def _(running, stop_buttons, stopped):
 
 
 @app.cell(hide_code=True)
-def _(decision, won):
+def _(decision, said_of_arms, won):
     mo.vstack(
         [
             mo.md("<small>Ticks: how many completions hold the right content, whatever their form.</small>"),
             mo.md("### Why not the others?"),
-            verdicts.standing_table(decision, won),
+            verdicts.standing_table(decision, won, said_of_arms),
         ]
     )
     return

@@ -182,7 +182,7 @@ def _(Looks, arm_rows, decision, filled, mo, rank, scenes, verdicts):
             verdicts.verdict_box(decision, aside),
             filled(scenes.drawing, arm_rows(decision.arms, Looks(scenes.arms), decision.chosen), scenes.kind),
             mo.md("### Why not the others?"),
-            verdicts.standing_table(decision, scenes.gains),
+            verdicts.standing_table(decision, scenes.gains, scenes.words),
         ],
         gap=0.3,
     )

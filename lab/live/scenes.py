@@ -41,6 +41,8 @@ class Scenes:
     shown: list[Evidence]
     """One for each size and rank, ranks by validation (None) included."""
     gains: list[Gains]
+    words: dict[str, str]
+    """What each arm is."""
     drawing: dict[str, Any]
     """The chart of quality, cost and forgetting, compiled, without rows."""
     kind: str
@@ -51,6 +53,7 @@ class Scenes:
         """Of a study, without words of its task."""
         from lab.live.charts import drawing_of, kind
         from lab.measure.evidence import evidence
+        from lab.measure.plainly import arms_in_words
         from lab.measure.settings import Settings
         from lab.measure.winning import gains
         from lab.report.charts.quality import forgets, quality_chart
@@ -70,6 +73,7 @@ class Scenes:
             forgets(study),
             [evidence(study, size, rank) for size in sizes or [None] for rank in [None, *ranks]],
             gains(study),
+            arms_in_words(study),
             drawing_of(quality_chart, (forgets(study),)),
             kind(),
         )

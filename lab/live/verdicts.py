@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import marimo as mo
 
@@ -26,17 +27,24 @@ def _costs(decision: Decision) -> str:
     told = f"It costs {usd(arm.monthly_usd)} a month at {decision.settings.monthly_requests:,} requests"
     if arm.forgetting is None:
         return f"{told}."
-    low, high = points(arm.forgetting_low), points(arm.forgetting_high)
-    return f"{told}, and forgets {points(arm.forgetting)} of what the base could do ({low} to {high})."
+    between = f"({points(arm.forgetting_low)} to {points(arm.forgetting_high)})"
+    if arm.forgetting_low > 0:
+        return f"{told}, and forgets {points(arm.forgetting)} of what the base could do {between}."
+    if arm.forgetting_high < 0:
+        return f"{told}, and does what the base could do better by {points(-arm.forgetting)}."
+    return f"{told}; that it forgets anything of what the base could do is not shown {between}."
 
 
-def standing_table(decision: Decision, gains: Sequence[Gains] = ()) -> mo.Html:
+def standing_table(
+    decision: Decision, gains: Sequence[Gains] = (), words: Mapping[str, str] = MappingProxyType({})
+) -> mo.Html:
     """One row an arm: difference with interval, cost, content where the form fails, why it is not taken; then what
-    stands behind the verdict beside the rows."""
+    stands behind the verdict beside the rows. ``words``: what each arm is, for who asks."""
     shown = {
         "decision": decision,
         "rows": list(zip(decision.arms, decision.standings)),
         "contents": any(s.content is not None for s in decision.standings),
+        "words": words,
         "won": in_words(gains, decision.chosen or decision.leader),
     }
     return mo.Html(template("lab.live", "standings.html").render(shown))

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from lab.decision import RULE, Decision, Settings, verdict
 from lab.measure.evidence import evidence
 from lab.measure.forgetting import HEADLINE
+from lab.measure.plainly import WORDS, arms_in_words
 from lab.measure.winning import gains, in_words
 from lab.report import tables
 from lab.report.charts.base import compiled, page_charts, require_fields, svg
@@ -44,6 +45,8 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
     return {
         "standings": list(zip(decision.arms, decision.standings)),
         "gains": found,
+        "arms_in_words": arms_in_words(study),
+        "words": WORDS,
         "won": {"label": first, "words": words} if (words := in_words(found, first)) else None,
         "rival": next((a.label for a in decision.arms if a.label != first), ""),
         "study": study,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lab.decision import Settings, decide
+import pytest
+
+from lab.decision import decide
 from lab.live.verdicts import standing_table, verdict_box
-from tests.report.rule import rich_study
 from tests.test_decision import outcomes, study_of, with_content
 
 
@@ -15,9 +16,21 @@ def test_cost_and_forgetting_stand_in_the_box():
     study = study_of({"rag": [outcomes(0.9, 400, 0)], "zero_shot": ["w" * 400]}, {"rag": {"seconds": 0.36}})
     text = verdict_box(decide(study)).text
     assert "It costs 1.00 USD a month at 10,000 requests." in text and 'class="lab-verdict good"' in text
-    forgetful = decide(rich_study(), Settings(margin=0.2))
-    arm = next(a for a in forgetful.arms if a.label == forgetful.chosen)
-    assert ("and forgets" in verdict_box(forgetful).text) == (arm.forgetting is not None)
+
+
+@pytest.mark.parametrize(
+    ("lost", "low", "high", "says"),
+    [
+        (0.31, 0.2, 0.42, ", and forgets 31.0 points of what the base could do (20.0 points to 42.0 points)."),
+        (0.01, -0.02, 0.04, "; that it forgets anything of what the base could do is not shown (-2.0 points to 4.0"),
+        (-0.05, -0.08, -0.01, ", and does what the base could do better by 5.0 points."),
+        (None, None, None, "10,000 requests."),
+    ],
+)
+def test_forgetting_is_said_as_it_was_measured(lost, low, high, says):
+    decision = decide(study_of({"lora": [outcomes(0.9, 400, s) for s in (0, 1, 2)], "zero_shot": ["w" * 400]}))
+    arms = [replace(a, forgetting=lost, forgetting_low=low, forgetting_high=high) for a in decision.arms]
+    assert says in verdict_box(replace(decision, arms=arms)).text
 
 
 def test_content_has_a_column_where_the_form_fails_only():

@@ -134,13 +134,13 @@ def compiled(chart: alt.TopLevelMixin, place: str = PLACE) -> dict[str, Any]:
     for signal in drawing.get("signals", []):
         if signal["name"] in widths:
             share = widths[signal["name"]] / sum(widths.values())
-            # On a phone the panel that decides stays readable, the others may scroll.
-            least = 70 if share == max(widths.values()) / sum(widths.values()) else 36
+            # On a phone the panel that decides stays readable.
+            least = 64 if share == max(widths.values()) / sum(widths.values()) else 32
             wide = f"isFinite({place}) ? max({least}, ({place} - {beside}) * {share:.3f})"
             signal["init"] = f"{wide} : {signal.pop('value')}"
             signal["on"] = [{"events": "window:resize", "update": signal["init"]}]
     if widths:
-        drawing["layout"]["padding"] = {"signal": f"{place} < 560 ? 14 : {drawing['layout']['padding']}"}
+        drawing["layout"]["padding"] = {"signal": f"{place} < 560 ? 8 : {drawing['layout']['padding']}"}
     # The page's own background, light or dark, shows through.
     return drawing | {"background": "transparent"}
 

@@ -13,6 +13,9 @@ from lab.measure.evidence import ArmEvidence
 from lab.report.charts.base import COLOUR, SHAPE, PageChart, Rows, data_of
 from lab.report.looks import Looks
 
+HEIGHT, NAME_HEIGHT = 300, 13
+"""Pixels of the chart, and of a name at a line's end."""
+
 
 def volumes_shown(requests: int) -> list[float]:
     """Monthly volumes at which cost lines are drawn: four a decade from 100 to ten million, and the user's own."""
@@ -46,7 +49,7 @@ def lines_chart(rows: Rows) -> alt.LayerChart:
     )
     y = alt.Y(
         "usd:Q",
-        scale=alt.Scale(type="log", nice=True),
+        scale=alt.Scale(type="log", nice=False),
         title="USD a month (logarithmic)",
         axis=alt.Axis(format="~g", tickCount=6),
     )
@@ -62,11 +65,26 @@ def lines_chart(rows: Rows) -> alt.LayerChart:
         own.mark_point(filled=True, size=90, opacity=1).encode(
             x=x, y=y, color=COLOUR, shape=SHAPE, tooltip=["arm:N", alt.Tooltip("usd:Q", format=".3g")]
         ),
-        base.transform_window(last="rank()", sort=[alt.SortField("requests", "descending")], groupby=["arm"])
-        .transform_filter("datum.last == 1")
-        .mark_text(align="left", dx=6, fontSize=11)
+        _ends(base)
+        .mark_text(align="left", dx=6, dy=alt.ExprRef("datum.down"), fontSize=11, baseline="middle")
         .encode(x=x, y=y, text="arm:N", color=COLOUR),
-    ).properties(height=300, width="container", padding={"left": 5, "right": 110, "top": 5, "bottom": 5})
+    ).properties(height=HEIGHT, width="container", padding={"left": 5, "right": 110, "top": 5, "bottom": 5})
+
+
+def _ends(base: alt.Chart) -> alt.Chart:
+    """The last point of each line, with how far ``down`` (pixels) its name has to go so that it stands clear of those
+    above it: from the top, every name is at its line's end or a line of text below the name before it."""
+    highest_first = [alt.SortField("usd", "descending")]
+    return (
+        base.transform_joinaggregate(least="min(usd)", most="max(usd)")
+        .transform_window(last="rank()", sort=[alt.SortField("requests", "descending")], groupby=["arm"])
+        .transform_filter("datum.last == 1")
+        .transform_calculate(at=f"{HEIGHT} * log(datum.most / datum.usd) / max(1e-9, log(datum.most / datum.least))")
+        .transform_window(place="row_number()", sort=highest_first)
+        .transform_calculate(lead=f"datum.at - {NAME_HEIGHT} * datum.place")
+        .transform_window(reach="max(lead)", sort=highest_first, frame=[None, 0])
+        .transform_calculate(down=f"datum.reach + {NAME_HEIGHT} * datum.place - datum.at")
+    )
 
 
 LINES = PageChart(

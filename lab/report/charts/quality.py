@@ -37,16 +37,17 @@ def _right(rows: Rows) -> alt.LayerChart:
     base, band = _panel(rows, labelled=True)
     return alt.layer(
         band,
-        base.mark_rule(strokeWidth=3).encode(
-            x=alt.X(**percent("low", "right answers (95 %)")), x2="high:Q", color=COLOUR
-        ),
+        base.mark_rule(strokeWidth=3).encode(x=alt.X(**percent("low", "right (95 %)")), x2="high:Q", color=COLOUR),
         base.mark_point(filled=True, size=90, opacity=1).encode(
             x=alt.X(**percent("accuracy")), color=COLOUR, shape=SHAPE, tooltip=["arm:N", "text:N"]
         ),
         base.transform_filter("isValid(datum.content)")
         .mark_tick(thickness=2, size=14, opacity=0.8)
         .encode(x=alt.X(**percent("content")), color=COLOUR, tooltip=["arm:N", alt.Tooltip("content:Q", format=".1f")]),
-        base.mark_text(align="left", dx=6, color="#8a8a8a", fontSize=11).encode(x=alt.value("width"), text="text:N"),
+        # On a phone the panels beside it take the room; the numbers stand in the table.
+        base.mark_text(
+            align="left", dx=6, color="#8a8a8a", fontSize=alt.ExprRef("windowSize()[0] < 560 ? 0 : 11")
+        ).encode(x=alt.value("width"), text="text:N"),
     ).properties(height=alt.Step(STEP), width=330)
 
 
