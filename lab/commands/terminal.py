@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -70,17 +72,18 @@ def show_plan(console: Console, plan: Plan, prices: Settings, raced_items: int =
     console.print(f"Smallest difference that these items and seeds can show: {shown}.", highlight=False)
 
 
-WIDE = 135
-"""Columns of a terminal from which the table shows everything; a narrower one leaves to the report what would wrap."""
+WIDE, MIDDLE = 135, 100
+"""Columns of a terminal from which the table shows everything, and the dollars; a narrower one leaves to the report
+what would wrap."""
 
 
 def show_decision(console: Console, study: Study, decision: Decision) -> None:
     """The table of arms, why each is not taken, and the verdict."""
-    table, wide = Table(box=None, pad_edge=False), console.width >= WIDE
+    table, shown = Table(box=None, pad_edge=False), console.width
     recalls = any(a.recall for a in decision.arms)
-    more = ["difference", *(["recall"] if recalls else [])]
-    more += ["prompt tokens", "s/request", "training s", "USD a month"]
-    for column in ["arm", "right", "95 % interval", *(more if wide else []), "why not taken"]:
+    more = ["difference", *(["recall"] if recalls else []), "prompt tokens", "s/request", "training s", "USD a month"]
+    first = 0 if shown >= WIDE else -1 if shown >= MIDDLE else len(more)
+    for column in ["arm", "right", "95 % interval", *more[first:], "why not taken"]:
         side = "left" if column in ("arm", "why not taken") else "right"
         table.add_column(column, justify=side, no_wrap=column != "why not taken")
     for arm, standing in zip(decision.arms, decision.standings or [None] * len(decision.arms)):
@@ -94,17 +97,24 @@ def show_decision(console: Console, study: Study, decision: Decision) -> None:
             f"{100 * arm.accuracy:.1f} %",
             f"{100 * arm.low:.1f} to {100 * arm.high:.1f}"
             + (", left" if arm.dropped else ", one seed" if arm.one_seed else ""),
-            *(numbers if wide else []),
+            *numbers[first:],
             "" if standing is None else _why(standing),
         )
     console.print(table)
     console.print(Text.assemble(("Decision: ", "bold"), decision.sentence))
-    for line in decision.reasons:
-        console.print(Text(f"  {line}"))
     for line in decision.would_change:
-        console.print(Text(f"  What would change it: {line}"))
-    for line in decision.notes:
-        console.print(Text(f"  {line}", "dim"))
+        console.print(Text.assemble(("What would change it: ", "bold"), line))
+    _list(console, decision.reasons)
+    _list(console, decision.notes, "dim")
+
+
+def _list(console: Console, lines: Sequence[str], style: str = "") -> None:
+    """Sentences, each beginning with a dash and wrapping beside it."""
+    table = Table.grid(padding=(0, 1))
+    for line in lines:
+        table.add_row("-", Text(line), style=style)
+    if lines:
+        console.print(table)
 
 
 def _why(standing: Standing) -> str:
