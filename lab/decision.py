@@ -78,10 +78,33 @@ class Decision:
         taken = next((a for a in self.arms if a.label == self.chosen), None)
         return "open" if taken is None else "good" if taken.accuracy >= POOR else "weak"
 
+    @property
+    def price(self) -> str:
+        """What the arm that is taken, or leads, costs and forgets, in a sentence or two; empty where there is none. The
+        report's page says the same (``priceOf``, tested)."""
+        arm = next((a for a in self.arms if a.label in (self.chosen, self.leader)), None)
+        if arm is None:
+            return ""
+        prices = self.settings.prices_of(arm)
+        paid = "the API's prices" if prices.hosting == "api" else f"{usd(prices.price_per_hour_usd)} a machine hour"
+        told = f"It costs {usd(arm.monthly_usd)} a month at {self.settings.monthly_requests:,} requests and {paid}."
+        return told if arm.forgetting is None else f"{told} {_forgetting(arm)}"
+
     def as_json(self) -> dict[str, Any]:
         """Plain data; what would come of larger studies stays with the evidence."""
         pairs = [{k: v for k, v in asdict(p).items() if k != "foreseen"} for p in self.pairs]
         return asdict(self) | {"pairs": pairs}
+
+
+def _forgetting(arm: ArmResult) -> str:
+    """What a training took away, as far as it is shown."""
+    between = f"({points(arm.forgetting_low)} to {points(arm.forgetting_high)})"
+    if arm.forgetting_low > 0:
+        lost = f"It forgets {points(arm.forgetting)} of what the base could do {between}"
+        return f"{lost}: look at that where the weights serve other tasks as well."
+    if arm.forgetting_high < 0:
+        return f"It does what the base could do better by {points(-arm.forgetting)}."
+    return f"That it forgets anything of what the base could do is not shown {between}."
 
 
 def decide(
@@ -297,7 +320,7 @@ def _other_margin(chosen: ArmResult, ordered: Sequence[ArmResult], bounds: Bound
         return wider[0]
     if least > 0:
         return f"A margin below {points(least)} would no longer take it."
-    return "No other margin: no cheaper arm is of use, and none may be better."
+    return "No margin would: every cheaper arm fails at the task, and no other one may be better."
 
 
 def _closest(arms: Sequence[ArmResult]) -> tuple[ArmResult, str]:

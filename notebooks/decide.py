@@ -44,6 +44,7 @@ with app.setup(hide_code=True):
 
     SIZES, RANKS, SEEDS = (25, 100, 400, 1600), (1, 4, 16, 64), 3
     SETTLED = 3.0  # Seconds that the sliders rest before a forecast is made.
+    TICKS = "<small>Ticks: how many completions hold the right content, whatever their form.</small>"
     WHOSE = {MINE: "my results", REFERENCE: "the reference study", "both": "both together"}
     VIEWS = (
         "Data size and rank",
@@ -361,7 +362,7 @@ def _(running, stop_buttons, stopped):
 def _(decision, said_of_arms, won):
     mo.vstack(
         [
-            mo.md("<small>Ticks: how many completions hold the right content, whatever their form.</small>"),
+            *([mo.md(TICKS)] if any(s.content is not None for s in decision.standings) else []),
             mo.md("### Why not the others?"),
             verdicts.standing_table(decision, won, said_of_arms),
         ]

@@ -20,7 +20,7 @@ from lab.report.charts.base import PLACE, compiled
 
 MENU = 38
 """Pixels of marimo's menu beside a chart."""
-PAGE = "min(735, windowSize()[0] - (windowSize()[0] > 700 ? 535 : 85))"
+PAGE = "min(735, windowSize()[0] - (windowSize()[0] > 700 ? 535 : 40))"
 """Width of a notebook's column: where marimo puts a chart has no width before it is drawn."""
 
 

@@ -9,30 +9,13 @@ import marimo as mo
 
 from lab.decision import Decision
 from lab.measure.winning import Gains, in_words
-from lab.measure.words import points, usd
 from lab.report.rendering import template
 
 
 def verdict_box(decision: Decision, notes: Sequence[str] = ()) -> mo.Html:
     """The sentence, coloured by whether an arm does the task, with one line on what would change it; ``notes`` in
     small letters below."""
-    return mo.Html(template("lab.live", "verdict.html").render(decision=decision, notes=notes, costs=_costs(decision)))
-
-
-def _costs(decision: Decision) -> str:
-    """What the arm that is taken, or leads, costs and forgets; empty where there is none."""
-    arm = next((a for a in decision.arms if a.label in (decision.chosen, decision.leader)), None)
-    if arm is None:
-        return ""
-    told = f"It costs {usd(arm.monthly_usd)} a month at {decision.settings.monthly_requests:,} requests"
-    if arm.forgetting is None:
-        return f"{told}."
-    between = f"({points(arm.forgetting_low)} to {points(arm.forgetting_high)})"
-    if arm.forgetting_low > 0:
-        return f"{told}, and forgets {points(arm.forgetting)} of what the base could do {between}."
-    if arm.forgetting_high < 0:
-        return f"{told}, and does what the base could do better by {points(-arm.forgetting)}."
-    return f"{told}; that it forgets anything of what the base could do is not shown {between}."
+    return mo.Html(template("lab.live", "verdict.html").render(decision=decision, notes=notes))
 
 
 def standing_table(

@@ -70,7 +70,7 @@ def test_verdicts_are_those_of_python_over_the_sliders_range(written, watch):
             wanted.would_change,
         ), settings
         assert got["arms"][0]["monthly_usd"] == pytest.approx(wanted.arms[0].monthly_usd)
-        assert page.inner_text("#sentence") == wanted.sentence
+        assert (page.inner_text("#sentence"), page.inner_text("#price-line")) == (wanted.sentence, wanted.price)
         seen.add(wanted.chosen)
     assert len(seen) >= 3, "the grid should cross verdicts, the undecided one among them"
 

@@ -62,6 +62,7 @@ def require_same(engine, shown, settings):
     got = engine.call("verdict", shown.as_json(), asdict(settings))
     assert said(got) == (wanted.chosen, wanted.sentence, wanted.reasons, wanted.would_change), settings
     assert got["leader"] == wanted.leader and engine.call("toneOf", got) == wanted.tone
+    assert engine.call("priceOf", got, asdict(settings)) == wanted.price
     for mine, row in zip(got["standings"], wanted.standings, strict=True):
         assert (mine["label"], mine["why"]) == (row.label, row.why), settings
         numbers = [getattr(row, n) for n in NUMBERS]

@@ -27,6 +27,14 @@ Rows = Sequence[dict[str, Any]] | str
 
 
 PERCENT_AXIS = alt.Axis(labelExpr="datum.value + ' %'", tickCount=5)
+TENFOLD = {
+    f"{part}Opacity": {
+        "condition": {"test": "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 0.000001", "value": 1},
+        "value": 0,
+    }
+    for part in ("grid", "tick")
+}
+"""Of a logarithmic axis: lines at powers of ten alone, eight between each would lie before the data."""
 COLOUR, SHAPE = alt.Color("colour:N", scale=None), alt.Shape("mark:N", scale=None)
 
 
@@ -129,7 +137,7 @@ def compiled(chart: alt.TopLevelMixin, place: str = PLACE) -> dict[str, Any]:
     specification = chart.to_dict()
     drawing = vl_convert.vegalite_to_vega(specification | {"config": specification.get("config", {}) | QUIET})
     # The arms' names, the numbers behind the marks, and what stands between.
-    beside = f"({place} < 560 ? 190 : 260)"
+    beside = f"({place} < 560 ? 240 : 285)"
     widths = {s["name"]: s["value"] for s in drawing.get("signals", []) if re.fullmatch(r"concat_\d+_width", s["name"])}
     for signal in drawing.get("signals", []):
         if signal["name"] in widths:

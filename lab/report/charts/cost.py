@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from lab.report.charts.base import COLOUR, SHAPE, PageChart, Rows, data_of, percent
+from lab.report.charts.base import COLOUR, SHAPE, TENFOLD, PageChart, Rows, data_of, percent
 
 
 def cost_chart(rows: Rows) -> alt.LayerChart:
@@ -13,8 +13,8 @@ def cost_chart(rows: Rows) -> alt.LayerChart:
     x = alt.X(
         "monthly_usd:Q",
         scale=alt.Scale(type="log", nice=True),
-        title="USD a month at the settings above (logarithmic)",
-        axis=alt.Axis(format="~g", tickCount=5),
+        title="USD a month (logarithmic)",
+        axis=alt.Axis(format="~g", tickCount=5, **TENFOLD),
     )
     y = alt.Y(**percent("accuracy", "right answers"))
     return alt.layer(
@@ -23,7 +23,7 @@ def cost_chart(rows: Rows) -> alt.LayerChart:
             x=x, y=y, color=COLOUR, shape=SHAPE, tooltip=["arm:N", "text:N", "monthly_usd:Q"]
         ),
         base.mark_text(align="center", dy=-11, fontSize=11).encode(x=x, y=y, text="arm:N", color=COLOUR),
-    ).properties(height=300, width="container", padding={"left": 5, "right": 40, "top": 5, "bottom": 5})
+    ).properties(height=300, width="container")
 
 
 COST = PageChart(

@@ -10,7 +10,7 @@ import altair as alt
 from lab.decision import Settings
 from lab.measure.cost import monthly_usd
 from lab.measure.evidence import ArmEvidence
-from lab.report.charts.base import COLOUR, SHAPE, PageChart, Rows, data_of
+from lab.report.charts.base import COLOUR, SHAPE, TENFOLD, PageChart, Rows, data_of
 from lab.report.looks import Looks
 
 HEIGHT, NAME_HEIGHT = 300, 13
@@ -45,13 +45,13 @@ def lines_chart(rows: Rows) -> alt.LayerChart:
         "requests:Q",
         scale=alt.Scale(type="log", domain=[100, 1e7], clamp=True),
         title="requests a month (logarithmic)",
-        axis=alt.Axis(format="~s", tickCount=6),
+        axis=alt.Axis(format="~s", tickCount=6, **TENFOLD),
     )
     y = alt.Y(
         "usd:Q",
         scale=alt.Scale(type="log", nice=False),
         title="USD a month (logarithmic)",
-        axis=alt.Axis(format="~g", tickCount=6),
+        axis=alt.Axis(format="~g", tickCount=6, **TENFOLD),
     )
     own = base.transform_filter("datum.own")
     return alt.layer(
@@ -68,7 +68,7 @@ def lines_chart(rows: Rows) -> alt.LayerChart:
         _ends(base)
         .mark_text(align="left", dx=6, dy=alt.ExprRef("datum.down"), fontSize=11, baseline="middle")
         .encode(x=x, y=y, text="arm:N", color=COLOUR),
-    ).properties(height=HEIGHT, width="container", padding={"left": 5, "right": 110, "top": 5, "bottom": 5})
+    ).properties(height=HEIGHT, width="container")
 
 
 def _ends(base: alt.Chart) -> alt.Chart:

@@ -52,6 +52,8 @@ function update() {
   byId("sentence").textContent = decision.sentence;
   byId("bar").className = "bar " + toneOf(decision);
   byId("settings-line").textContent = settingsInWords(settings, where);
+  byId("price-line").textContent = priceOf(decision, settings);
+  byId("standings").parentElement.classList.toggle("alike", decision.standings.every((s) => s.content === null));
   fill(byId("reasons"), decision.reasons.map((text) => make("li", text)));
   fill(byId("changes"), decision.would_change.map((text) => make("p", "What would change it: " + text)));
   fill(byId("standings"), decision.standings.map((s, n) => {
@@ -155,7 +157,7 @@ addEventListener("hashchange", openAsked);
 
 async function copyDecision() {
   const { settings, where, decision } = window.labDecision, button = byId("copy");
-  const text = asMarkdown(study.title, decision, settingsInWords(settings, where), study.command);
+  const text = asMarkdown(study.title, decision, priceOf(decision, settings), settingsInWords(settings, where), study.command);
   try { await navigator.clipboard.writeText(text); } catch {
     // Without a clipboard (an insecure address) a selection is copied.
     const area = make("textarea", text);

@@ -217,7 +217,7 @@ function widerMargin(arms, eligible, bounds) {
 function otherMargin(chosen, ordered, bounds) {
   const wider = widerMargin(ordered.slice(0, ordered.indexOf(chosen)).filter(ofUse), ordered, bounds), least = bounds.marginNeeded(chosen, ordered);
   if (wider.length) return wider[0];
-  return least > 0 ? `A margin below ${points(least)} would no longer take it.` : "No other margin: no cheaper arm is of use, and none may be better.";
+  return least > 0 ? `A margin below ${points(least)} would no longer take it.` : "No margin would: every cheaper arm fails at the task, and no other one may be better.";
 }
 // Where no arm is of use: the one that comes closest, and whether it is the form that it lacks.
 function closest(arms) {
