@@ -21,10 +21,11 @@ demo: install
 	$(BIN)/lab decide datasets/handbook --methods zero_shot,few_shot,rag,lora --sizes 400 --ranks 16 --seeds 1 --fresh --out lab-reports/demo
 	@echo "This was nano, the lab's calibration weight. A real model: . $(BIN)/activate; lab get smollm2-135m minilm; lab decide datasets/handbook --model smollm2-135m --embedder minilm --sizes 100 --items 100"
 
+# Files in their own order: few tests in a browser take longer than many others, and would come last by their number.
 test: install
 	$(BIN)/ruff check lab tests notebooks reports docs
 	$(BIN)/ruff format --check --quiet lab tests notebooks reports docs || { echo "make format writes the house's layout"; exit 1; }
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow"
