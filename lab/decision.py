@@ -79,6 +79,11 @@ class Decision:
         return "open" if taken is None else "good" if taken.accuracy >= POOR else "weak"
 
     @property
+    def tells_content(self) -> bool:
+        """Whether any arm holds clearly more right content than is counted as right."""
+        return any(s.content is not None for s in self.standings)
+
+    @property
     def price(self) -> str:
         """What the arm that is taken, or leads, costs and forgets, in a sentence or two; empty where there is none. The
         report's page says the same (``priceOf``, tested)."""

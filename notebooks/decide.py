@@ -362,7 +362,7 @@ def _(running, stop_buttons, stopped):
 def _(decision, said_of_arms, won):
     mo.vstack(
         [
-            *([mo.md(TICKS)] if any(s.content is not None for s in decision.standings) else []),
+            *([mo.md(TICKS)] if decision.tells_content else []),
             mo.md("### Why not the others?"),
             verdicts.standing_table(decision, won, said_of_arms),
         ]

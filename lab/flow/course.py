@@ -1,8 +1,7 @@
-"""The course from what is asked to a study, for ``lab decide`` and ``lab.decide`` alike::
+"""The course from what is asked to a study, for ``lab decide`` and ``lab.decide`` alike.
 
-grid = Grid.of(task, methods=["rag", "lora"], sizes=[100])    # raises for what can't be run, without a model
-plan = grid.plan_on(bench)
-study = measure(bench, plan, findings, probes, "lab decide ...", keep=Keeper(bench, "lab decide ..."))
+``Grid.of(task, ["rag", "lora"])`` raises for what can't be run, without a model; ``grid.plan_on(bench)`` is the plan,
+and ``measure(bench, plan, ...)`` the study, kept as it grows by a ``Keeper``.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ class Grid:
     ranks: tuple[int, ...]
     sizes: tuple[int, ...]
     seeds: int
-    uses_reranker: bool
-    """Whether any arm reads passages by a cross-encoder."""
+    first: Plan
+    """The plan as far as it is known without a model."""
 
     @classmethod
     def of(
@@ -59,17 +58,20 @@ class Grid:
         Raises LabError for what can't be run, whatever the model.
         """
         asked = (tuple(methods or default_methods(task)), tuple(ranks), tuple(sizes or [len(task.labelled)]), seeds)
-        plan = expand(*map(list, asked[:3]), seeds, task)
-        return cls(task, *asked, any(m.uses_reranker for m in plan.methods))
+        return cls(task, *asked, expand(*asked, task))
+
+    @property
+    def uses_reranker(self) -> bool:
+        """Whether any arm reads passages by a cross-encoder."""
+        return any(m.uses_reranker for m in self.first.methods)
 
     def plan_on(self, bench: Bench) -> Plan:
         """The plan with what the bench's model is offered; raises LabError for an arm that it can't be."""
-        asked = (list(self.methods), list(self.ranks), list(self.sizes), self.seeds, self.task)
-        first = expand(*asked)
         tried: Sequence[str] = ()
-        if any(m.searches_instructions for m in first.methods):
-            tried = to_try(self.task, bench.model, bench.store, first.sizes[0])
-        plan = expand(*asked, offer_of(bench.model, self.task, tried))
+        if any(m.searches_instructions for m in self.first.methods):
+            tried = to_try(self.task, bench.model, bench.store, self.first.sizes[0])
+        offer = offer_of(bench.model, self.task, tried)
+        plan = expand(self.methods, self.ranks, self.sizes, self.seeds, self.task, offer)
         for m in plan.methods:
             require(bench.model, m.abilities, f"--methods {m.name}")
             if m.writes_questions:

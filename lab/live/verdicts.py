@@ -26,7 +26,7 @@ def standing_table(
     shown = {
         "decision": decision,
         "rows": list(zip(decision.arms, decision.standings)),
-        "contents": any(s.content is not None for s in decision.standings),
+        "contents": decision.tells_content,
         "words": words,
         "won": in_words(gains, decision.chosen or decision.leader),
     }

@@ -44,7 +44,6 @@ def view_of(study: Study, decision: Decision) -> dict[str, Any]:
     )
     return {
         "standings": list(zip(decision.arms, decision.standings)),
-        "contents": any(s.content is not None for s in decision.standings),
         "gains": found,
         "arms_in_words": arms_in_words(study),
         "words": WORDS,
